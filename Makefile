@@ -1,0 +1,45 @@
+# The two commands of a newcomer are `make run` and `make test`.
+VENV ?= .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check slow viz lock embedded-base clean
+
+help:            ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+run: $(READY)    ## install, then run the embedded experiment to its report
+	$(BIN)/kedro run
+
+test: $(READY)   ## install, then run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(READY)  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+slow: $(READY)   ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+viz: $(READY)    ## open the lineage in a browser
+	$(BIN)/kedro viz run
+
+lock: $(READY)   ## resolve requirements.lock anew; the local label of a torch build is dropped
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --quiet --no-header --no-annotate \
+		| sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+embedded-base: $(READY)  ## make the embedded base model anew (needs MED_LORA_RAW/general; an hour or two)
+	MED_LORA_EXPERIMENT=embedded_base $(BIN)/kedro run --pipelines=pretraining --env=cpu_bf16
+
+clean:           ## remove the environment and every artifact of runs
+	rm -rf $(VENV) data/02_* data/03_* data/05_* data/06_models/*/*/[0-9]* data/07_* data/08_* .viz build

@@ -1,0 +1,85 @@
+"""Configuration with experiments: base < environment < experiment < ``--params``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.config import OmegaConfigLoader
+from omegaconf import OmegaConf
+from omegaconf.resolvers import oc
+from yaml import YAMLError
+
+from med_lora.errors import nearest
+
+DEFAULT_EXPERIMENT = "embedded"
+EXPERIMENT_VARIABLE = "MED_LORA_EXPERIMENT"
+
+
+class ExperimentConfigLoader(OmegaConfigLoader):
+    """An ``OmegaConfigLoader`` that lays ``conf/experiments/NAME.yml`` under the runtime parameters.
+
+    NAME is the runtime parameter ``experiment``, else the environment variable ``MED_LORA_EXPERIMENT`` (the only
+    way to choose one for ``kedro viz build``), else ``embedded``. Catalog files read resolved parameters through
+    ``${parameters:key.subkey}``, so that a dataset's path and a node's argument come from one place.
+
+    Raises:
+        click.ClickException: if the environment or the experiment does not exist, or its file is not a mapping.
+    """
+
+    def __init__(
+        self,
+        conf_source: str | Path,
+        env: str | None = None,
+        runtime_params: dict[str, Any] | None = None,
+        **options: Any,
+    ):
+        conf = Path(conf_source)
+        _check_environment(conf, env)
+        given = dict(runtime_params or {})
+        name = given.setdefault("experiment", os.environ.get(EXPERIMENT_VARIABLE, DEFAULT_EXPERIMENT))
+        merged = OmegaConf.merge(_read_experiment(conf, str(name)), given)
+        super().__init__(
+            conf_source=conf_source,
+            env=env,
+            runtime_params=OmegaConf.to_container(merged),  # type: ignore[arg-type]
+            custom_resolvers={"oc.env": oc.env},
+            merge_strategy={"parameters": "soft", "globals": "soft"},
+            **options,
+        )
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        if key == "catalog":
+            parameters = OmegaConf.create(self["parameters"])
+
+            def look_up(path: str) -> Any:
+                return OmegaConf.select(parameters, path, throw_on_missing=True)
+
+            OmegaConf.register_new_resolver("parameters", look_up, replace=True)
+        return super().__getitem__(key)
+
+
+def _check_environment(conf: Path, env: str | None) -> None:
+    if env is None or (conf / env).is_dir():
+        return
+    known = [folder.name for folder in conf.iterdir() if (folder / "globals.yml").is_file() and folder.name != "base"]
+    raise click.ClickException(f"There is no environment {env!r} in {conf}{nearest(env, known)}")
+
+
+def _read_experiment(conf: Path, name: str) -> Any:
+    file = conf / "experiments" / f"{name}.yml"
+    if not file.is_file():
+        known = [path.stem for path in file.parent.glob("*.yml")]
+        raise click.ClickException(f"There is no experiment {name!r} in {file.parent}{nearest(name, known)}")
+    try:
+        experiment = OmegaConf.load(file)
+    except YAMLError as error:
+        raise click.ClickException(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not OmegaConf.is_dict(experiment) or "experiment" in experiment or "hardware" in experiment:
+        raise click.ClickException(
+            f"{file} must map parameter names to values and must set neither 'experiment' (its file name says it) "
+            "nor 'hardware' (an environment sets it, see --env)."
+        )
+    return experiment

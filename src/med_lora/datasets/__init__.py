@@ -1,0 +1,44 @@
+"""Datasets that the Kedro ecosystem lacks: whole folders that appear atomically, and a pinned base model.
+
+The classes are imported on first use, so that naming one in a catalog costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from med_lora.datasets.adapter import AdapterDataset
+    from med_lora.datasets.arrow import ArrowDataset
+    from med_lora.datasets.base_model import BaseModel, BaseModelDataset
+    from med_lora.datasets.folder import FolderDataset
+    from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder
+
+__all__ = [
+    "AdapterDataset",
+    "ArrowDataset",
+    "BaseModel",
+    "BaseModelDataset",
+    "FolderDataset",
+    "Pretrained",
+    "PretrainedDataset",
+    "PretrainedFolder",
+]
+
+_MODULES = {
+    "AdapterDataset": "adapter",
+    "ArrowDataset": "arrow",
+    "BaseModel": "base_model",
+    "BaseModelDataset": "base_model",
+    "FolderDataset": "folder",
+    "Pretrained": "pretrained",
+    "PretrainedDataset": "pretrained",
+    "PretrainedFolder": "pretrained",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,67 @@
+"""LoRA and other peft adapters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from med_lora.datasets.errors import DatasetInputError
+from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+
+class AdapterDataset(PretrainedDataset):
+    """A peft adapter that ``PeftModel.from_pretrained(base, handle.path)`` loads, with or without this project.
+
+    Both saving and loading demand its configuration and weights that are finite and not empty.
+    """
+
+    def _write(self, folder: Path, data: Pretrained) -> None:
+        super()._write(folder, data)
+        self._check(folder)
+        _sort_sets(folder / CONFIG, data.model)
+
+    def _read(self, folder: Path) -> PretrainedFolder:
+        self._check(folder)
+        return super()._read(folder)
+
+    def _check(self, folder: Path) -> None:
+        for name in (CONFIG, WEIGHTS):
+            if not (folder / name).is_file():
+                raise DatasetInputError(
+                    f"{self._filepath} has no {name}, so it is no adapter; save a PeftModel with the adapter 'default'."
+                )
+        fault = _find_fault(folder / WEIGHTS)
+        if fault:
+            raise DatasetInputError(f"{self._filepath}/{WEIGHTS} {fault}; train the adapter again.")
+
+
+def _find_fault(weights: Path) -> str:
+    """What is wrong with a weight file, or an empty string."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    numbers = 0
+    try:
+        with safe_open(weights, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+                tensor = tensors.get_tensor(name)
+                numbers += tensor.numel()
+                if not bool(torch.isfinite(tensor).all()):
+                    return f"holds values that are not finite in {name}"
+    except SafetensorError as error:
+        return f"is not a safetensors file ({error})"
+    return "" if numbers else "holds no weights"
+
+
+def _sort_sets(config_file: Path, model: Any) -> None:
+    """Sort what peft writes from sets: their order changes from process to process, and means nothing."""
+    options = [item for config in model.peft_config.values() for item in vars(config).items()]
+    names = {name for name, value in options if isinstance(value, set)}
+    config = json.loads(config_file.read_text())
+    for name in names & config.keys():
+        config[name] = sorted(config[name])
+    config_file.write_text(json.dumps(config, indent=2, sort_keys=True))

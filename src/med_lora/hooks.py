@@ -1,0 +1,75 @@
+"""What happens around a run: parameters and device are checked first, the headline is printed last."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+
+from med_lora.errors import InputError
+from med_lora.hardware import check_device
+from med_lora.parameters import ProjectParams, parse_parameters
+
+logger = logging.getLogger(__name__)
+
+# Text may be about patients: no library of this project reports anything to anybody.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+if not sys.stderr.isatty():  # a log file or CI: transformers would write its bars there
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+class ProjectHooks:
+    """The hooks of the project; a mendable error (InputError) ends a run with its one sentence and exit code 1."""
+
+    def __init__(self) -> None:
+        self._parameters: ProjectParams
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Check the whole parameter tree, then register the pipelines that the experiment's corpora ask for."""
+        from med_lora import pipeline_registry
+
+        try:
+            self._parameters = parse_parameters(context.config_loader["parameters"])
+        except InputError as error:
+            raise click.ClickException(str(error)) from error
+        pipeline_registry.select_corpora(self._parameters.data_engineering.corpora)
+        pipelines.configure(pipeline_registry.__name__)
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any) -> None:
+        """Stop at once where nodes need a device that this machine lacks."""
+        hardware = self._parameters.hardware
+        logger.info("Experiment %s on %s (%s).", self._parameters.experiment, hardware.gpu or "CPU", hardware.precision)
+        # torch takes seconds to import: only a GPU or bf16 has to be asked for
+        if (hardware.device, hardware.precision) == ("cpu", "fp32"):
+            return
+        if any("device" in node.tags for node in pipeline.nodes):
+            try:
+                check_device(hardware)
+            except InputError as error:
+                raise click.ClickException(str(error)) from error
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Turn an InputError, which Kedro may have wrapped, into a clean end; anything else keeps its traceback."""
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, InputError):
+                raise click.ClickException(str(cause)) from error
+            cause = cause.__cause__
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Print the headline and where the report lies, if this run made them."""
+        if not {"headline", "report"} <= pipeline.all_outputs():
+            return
+        headline = catalog.load("headline")
+        report = catalog["report"]._get_load_path()
+        click.echo(f"\n{headline['sentence']}\nReport: {report}\n")

@@ -1,0 +1,87 @@
+"""Null controls: answers that need no understanding. An arm that does not beat them has shown nothing by its scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from med_lora.errors import InputError
+
+WORD = re.compile(r"\w+")
+BLOCK = 256  # test questions compared with all training questions at once
+
+
+def control_answers(test: pd.DataFrame, train: pd.DataFrame, seed: int) -> dict[str, list[str]]:
+    """Answers of every control to the questions of ``test``, in its order; the order of the rows changes none.
+
+    - ``shuffled_reference``: the reference of another test pair, drawn by ``seed``: right in style, wrong in matter.
+    - ``echoed_question``: the question itself.
+    - ``nearest_training_answer``: the answer to the most similar training question: what copying achieves.
+
+    Raises:
+        InputError: for a single test pair, which has no other to be shuffled with.
+    """
+    return {
+        "shuffled_reference": shuffle_references(test, seed),
+        "echoed_question": list(test["question"]),
+        "nearest_training_answer": copy_nearest(list(test["question"]), train),
+    }
+
+
+def shuffle_references(test: pd.DataFrame, seed: int) -> list[str]:
+    """A derangement: each pair gets the answer of its successor on one random cycle through all pairs."""
+    if len(test) < 2:
+        raise InputError(
+            "A comparison needs at least two test pairs and there is one; raise data_engineering.split.test."
+        )
+    ids = sorted(test["id"])
+    cycle = np.random.Generator(np.random.PCG64(seed)).permutation(len(ids))
+    successor = {ids[here]: ids[after] for here, after in zip(cycle, np.roll(cycle, -1), strict=True)}
+    answers = dict(zip(test["id"], test["answer"], strict=True))
+    return [answers[successor[pair]] for pair in test["id"]]
+
+
+def copy_nearest(questions: Sequence[str], train: pd.DataFrame) -> list[str]:
+    """The answer to the training question with the largest TF-IDF cosine (Salton and Buckley 1988) to each question.
+
+    The first by id wins a tie, and so serves a question that shares no word with any training question.
+    """
+    train = train.sort_values("id")
+    known = [WORD.findall(question.lower()) for question in train["question"]]
+    vocabulary = {word: place for place, word in enumerate(sorted({word for words in known for word in words}))}
+    counts = _count_words(known, vocabulary)
+    # smoothed: a word that is in every question still weighs something
+    weights = np.log((1 + len(known)) / (1 + np.bincount(counts.indices, minlength=len(vocabulary)))) + 1
+    index = _weigh(counts, weights).T.tocsr()
+    asked = _weigh(_count_words([WORD.findall(question.lower()) for question in questions], vocabulary), weights)
+    answers = list(train["answer"])
+    nearest: list[str] = []
+    for start in range(0, len(questions), BLOCK):
+        # rounded, so that equal questions tie whatever the order of summation
+        cosines = np.round((asked[start : start + BLOCK] @ index).toarray(), 12)
+        nearest.extend(answers[place] for place in cosines.argmax(axis=1))
+    return nearest
+
+
+def _count_words(texts: Sequence[Sequence[str]], vocabulary: dict[str, int]) -> Any:
+    """Sparse counts [texts, words]; words outside the vocabulary are left out."""
+    from scipy.sparse import csr_matrix
+
+    places = [(row, vocabulary[word]) for row, words in enumerate(texts) for word in words if word in vocabulary]
+    rows, columns = np.array(places, dtype=np.int64).reshape(-1, 2).T
+    counts = csr_matrix((np.ones(len(places)), (rows, columns)), shape=(len(texts), len(vocabulary)))
+    counts.sum_duplicates()
+    return counts
+
+
+def _weigh(counts: Any, weights: np.ndarray) -> Any:
+    """Weighted counts with rows of Euclidean length 1; a row without words stays zero."""
+    from scipy.sparse import diags
+
+    weighted = counts @ diags(weights)
+    lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+    return diags(1 / np.where(lengths == 0, 1, lengths)) @ weighted

@@ -1,0 +1,240 @@
+"""The figures of the report, in one style: losses during training, perplexity, and text scores beside controls.
+
+Colours are those of Okabe and Ito (2008, "Color Universal Design"), which stay apart for colour-blind readers. Every
+figure carries its finding in words under ``layout.meta["caption"]``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle
+from typing import Any
+
+import pandas as pd
+
+from med_lora.parameters import EvaluationParams
+from med_lora.pipelines.reporting.headline import find_metric
+from med_lora.pipelines.reporting.wording import PERCENT_SCALED, decimals, measured, number, percent, title
+
+TEMPLATE = "med_lora"
+ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
+    *("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"),
+    "#999999",
+)
+COLOURS = {"base": ORANGE, "tuned": BLUE}
+CONTROL_COLOURS = (GREY, PURPLE, GREEN, SKY, VERMILION)
+CONTROL_PATTERNS = ("/", ".", "x", "\\", "-")  # so that a black-and-white print tells the arms apart as well
+INK = "#222222"
+Point = Sequence[float]  # a value and the bounds of its interval
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+
+
+def draw_loss_curve(training_history: pd.DataFrame) -> Any:
+    """Training loss of every step, and the validation losses with markers, as a ``plotly`` figure.
+
+    Args:
+        training_history: columns step, metric ("train_loss", "validation_loss"; others are left out), value in nats an
+            answer token.
+    """
+    import plotly.graph_objects as go
+
+    of = {name: rows.sort_values("step") for name, rows in training_history.groupby("metric")}
+    styles = {
+        "train_loss": ("training, one batch", {"mode": "lines", "line": {"color": GREY, "width": 1.5}}),
+        "validation_loss": ("validation, whole split", _markers(BLUE)),
+    }
+    drawn = [name for name in styles if name in of]
+    traces = [
+        go.Scatter(x=of[name]["step"].tolist(), y=of[name]["value"].tolist(), name=styles[name][0], **styles[name][1])
+        for name in drawn
+    ]
+    counts = [
+        f"n = {len(of.get('train_loss', ()))} optimiser steps",
+        f"{len(of.get('validation_loss', ()))} validations",
+    ]
+    figure = _figure(traces, "Loss during training", ", ".join(counts), _caption_losses(of))
+    figure.update_xaxes(title_text="optimiser step")
+    figure.update_yaxes(title_text="loss (nats per answer token)")
+    return figure
+
+
+def draw_perplexity(comparison: pd.DataFrame, evaluation: EvaluationParams) -> Any:
+    """Perplexity of both arms on the test answers with its intervals, as a ``plotly`` figure."""
+    import plotly.graph_objects as go
+
+    row = find_metric(comparison, "perplexity")
+    places = decimals(row)
+    arms = [arm for arm in ("base", "tuned") if math.isfinite(row[arm])]
+    labels = [f"{title(arm)}<br><b>{number(row[arm], places)}</b>" for arm in arms]
+    bars = go.Bar(
+        y=labels,
+        x=[float(row[arm]) for arm in arms],
+        error_x=_whiskers([(row[arm], row[f"{arm}_low"], row[f"{arm}_high"]) for arm in arms]),
+        marker_color=[COLOURS[arm] for arm in arms],
+        orientation="h",
+        name="perplexity",
+        hovertemplate="%{x}<extra></extra>",
+    )
+    words = [f"{title(arm).lower()} {measured(row, arm, places)}" for arm in arms]
+    caption = f"Perplexity of the reference answers: {', '.join(words)}." if arms else row["note"]
+    subtitle = f"n = {row['n']} test pairs; whiskers are {percent(evaluation.confidence)} intervals; lower is better"
+    figure = _figure([bars] if arms else [], "Perplexity of the held-out answers", subtitle, caption)
+    figure.update_layout(height=270, margin_t=80, showlegend=False, bargap=0.35)
+    figure.update_xaxes(title_text="perplexity (no unit), exp of nats per answer token", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def draw_scores(comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams) -> Any:
+    """Text metrics of both arms and of the null controls on one axis from 0 to 1, as a ``plotly`` figure.
+
+    Scores that run to 100 (BLEU) are drawn divided by 100, and labelled so. Where the exclusions leave
+    fewer than two pairs, the means over all pairs are drawn; the arms have no intervals there.
+    """
+    scored = comparison[comparison["metric"].isin(set(controls["metric"])) & (comparison["better"] == "higher")]
+    suffix = "" if scored["tuned"].notna().any() else "_all"
+    arms = {arm: _points(scored, f"{arm}{suffix}") for arm in ("base", "tuned")}
+    metrics = [metric for metric in scored["metric"] if metric in arms["base"] and metric in arms["tuned"]]
+    for arm, rows in controls.rename(columns={"low": "mean_low", "high": "mean_high"}).groupby("arm"):
+        arms[str(arm)] = _points(rows, f"mean{suffix}")
+    styles = _bar_styles(arms)
+    traces = [
+        _score_bars(arm, metrics, points, style) for (arm, points), style in zip(arms.items(), styles, strict=True)
+    ]
+    counts = sorted(set(scored["n"] if not suffix else scored["n"] + scored["excluded"]))
+    pairs = "test pairs, cut answers included" if suffix else "test pairs"
+    n = ", ".join(str(count) for count in counts)
+    subtitle = f"n = {n} {pairs}; whiskers are {percent(evaluation.confidence)} intervals; higher is better"
+    figure = _figure(
+        traces if metrics else [], "Answers against their references", subtitle, _caption_scores(arms, metrics, suffix)
+    )
+    # in a narrow window the legend takes three lines
+    figure.update_layout(height=230 + 20 * max(1, len(metrics)) * len(arms), margin_t=150, bargap=0.25)
+    figure.update_xaxes(title_text="score (0 to 1, mean over pairs)", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def _points(rows: pd.DataFrame, name: str) -> dict[str, Point]:
+    """(value, low, high) of each metric that has a value in column ``name``; NaN for bounds without a column."""
+    missing = pd.Series(math.nan, index=rows.index)
+    columns = (rows["metric"], rows[name], rows.get(f"{name}_low", missing), rows.get(f"{name}_high", missing))
+    return {metric: point for metric, *point in zip(*columns, strict=True) if not math.isnan(point[0])}
+
+
+def _score_bars(arm: str, metrics: Sequence[str], points: dict[str, Point], style: dict[str, Any]) -> Any:
+    import plotly.graph_objects as go
+
+    known = [metric for metric in metrics if metric in points]
+    scaled = [[float(value) / _scale(metric) for value in points[metric]] for metric in known]
+    return go.Bar(
+        y=[title(metric) + (" / 100" if metric in PERCENT_SCALED else "") for metric in known],
+        x=[point[0] for point in scaled],
+        error_x=_whiskers(scaled),
+        name=title(arm),
+        orientation="h",
+        hovertemplate="%{y}: %{x:.3f}<extra>%{fullData.name}</extra>",
+        marker=style,
+    )
+
+
+def _scale(metric: str) -> float:
+    return 100.0 if metric in PERCENT_SCALED else 1.0
+
+
+def _bar_styles(arms: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """A colour for each arm, hatched where it is a control."""
+    hatched = cycle(zip(CONTROL_COLOURS, CONTROL_PATTERNS, strict=True))
+    for arm in arms:
+        if arm in COLOURS:
+            yield {"color": COLOURS[arm]}
+        else:
+            colour, shape = next(hatched)
+            hatch = {"shape": shape, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6, "solidity": 0.25}
+            yield {"color": colour, "pattern": hatch}
+
+
+def _whiskers(points: Sequence[Point]) -> dict[str, Any]:
+    """Error bars from (value, low, high), as distances from the value."""
+    if any(math.isnan(bound) for point in points for bound in point):
+        # plotly would draw a missing interval like one of length 0
+        return {"visible": False}
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [float(high - value) for value, _, high in points],
+        "arrayminus": [float(value - low) for value, low, _ in points],
+    }
+
+
+def _markers(colour: str) -> dict[str, Any]:
+    return {"mode": "lines+markers", "line": {"color": colour, "width": 2}, "marker": {"color": colour, "size": 9}}
+
+
+def _caption_losses(of: dict[Any, pd.DataFrame]) -> str:
+    if "validation_loss" not in of:
+        return "No validation loss was taken."
+    losses = of["validation_loss"]
+    best = losses.nsmallest(1, "value").iloc[0]
+    first, last = losses["value"].iloc[0], losses["value"].iloc[-1]
+    return (
+        f"Validation loss: {first:.3f} nats per answer token at step {losses['step'].iloc[0]}, {last:.3f} at step "
+        f"{losses['step'].iloc[-1]}, lowest {best['value']:.3f} at step {int(best['step'])}."
+    )
+
+
+def _caption_scores(arms: dict[str, dict[str, Point]], metrics: Sequence[str], suffix: str) -> str:
+    if not metrics:
+        return "No pair was scored."
+    better = sum(1 for metric in metrics if arms["tuned"][metric][0] > arms["base"][metric][0])
+    basis = "The exclusions leave fewer than two pairs, so all pairs are shown. " if suffix else ""
+    return (
+        f"{basis}The tuned model's mean is above the base model's in {better} of {len(metrics)} metrics; the tables "
+        "say which differences the data support. Hatched bars are null controls, which need no understanding."
+    )
+
+
+def _figure(traces: Sequence[Any], heading: str, subtitle: str, caption: str) -> Any:
+    import plotly.graph_objects as go
+
+    register_template()
+    figure = go.Figure(data=list(traces))
+    figure.update_layout(
+        template=TEMPLATE, title={"text": heading, "subtitle": {"text": subtitle}}, meta={"caption": caption}
+    )
+    if not traces:
+        figure.add_annotation(text="no values", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False)
+    return figure
+
+
+def register_template() -> None:
+    """Make the style known to plotly under the name ``med_lora``."""
+    import plotly.graph_objects as go
+    import plotly.io as pio
+
+    title_style = {
+        **{"x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top", "pad": {"l": 12, "t": 14}},
+        **{"font": {"size": 19}, "subtitle": {"font": {"size": 14}}},
+    }
+    axis = {
+        **{"gridcolor": "#e3e3e3", "linecolor": "#777777", "ticks": "outside", "zeroline": False, "automargin": True},
+        "title": {"font": {"size": 15}},
+    }
+    whiskers = {"color": INK, "thickness": 1.5, "width": 4}
+    pio.templates[TEMPLATE] = go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 15, "color": INK},
+            "title": title_style,
+            "colorway": [ORANGE, BLUE, *CONTROL_COLOURS],
+            "paper_bgcolor": "#ffffff",
+            "plot_bgcolor": "#ffffff",
+            "xaxis": axis,
+            "yaxis": axis,
+            "height": 420,
+            "margin": {"l": 70, "r": 20, "t": 110, "b": 60},
+            "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
+            "hoverlabel": {"font": {"family": FONT}},
+        },
+        data={"bar": [{"error_x": whiskers, "error_y": whiskers}]},
+    )

@@ -1,0 +1,175 @@
+"""The result in a few plain sentences that claim no more than intervals and corrected p-values allow."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import pandas as pd
+
+from med_lora.parameters import EvaluationParams
+from med_lora.pipelines.reporting.wording import decimals, measured, number, p_value, percent, title
+
+Verdict = Literal["improved", "worsened", "unclear", "not compared"]
+HEADLINE_METRICS = ("perplexity", "rougeL")
+CONTROLLED_METRIC = "rougeL"
+ROUNDING = 1e-9  # as in the evaluation: sums taken in another order differ by less
+STATED = (
+    *("n", "excluded", "base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high"),
+    *("difference", "difference_low", "difference_high", "p_value", "p_holm"),
+)
+
+
+def write_headline(
+    comparison: pd.DataFrame, controls: pd.DataFrame, experiment: str, evaluation: EvaluationParams
+) -> dict[str, Any]:
+    """What the run found, as sentences and as the numbers behind them.
+
+    A metric counts as changed only if the interval of the paired difference excludes 0 and the Holm-adjusted p-value
+    lies below 1 - confidence.
+
+    Returns:
+        sentence: text for a terminal or the top of a report; experiment; confidence; perplexity and rougeL: numbers of
+        their row of ``comparison`` in its own units, and verdict ("improved", "worsened", "unclear", "not compared");
+        best_control: what :func:`find_best_control` finds, and verdict ("beaten", "not beaten", "unclear"). A number
+        that does not exist is None.
+    """
+    alpha = significance_level(evaluation)
+    rows = {name: find_metric(comparison, name) for name in HEADLINE_METRICS}
+    control = find_best_control(controls)
+    sentences = [
+        _state_metric(rows["perplexity"], alpha, "held-out perplexity"),
+        _state_metric(rows["rougeL"], alpha, title("rougeL")),
+        _state_control(control),
+        f"Brackets are {percent(evaluation.confidence)} intervals.",
+    ]
+    headline: dict[str, Any] = {
+        "sentence": " ".join(sentences),
+        "experiment": experiment,
+        "confidence": evaluation.confidence,
+        "best_control": None,
+    }
+    for name, row in rows.items():
+        headline[name] = {key: _plain(row[key]) for key in STATED} | {"verdict": judge(row, alpha)}
+    if control is not None:
+        plain = {key: _plain(value) for key, value in control.items()}
+        headline["best_control"] = plain | {"verdict": judge_control(control)}
+    return headline
+
+
+def significance_level(evaluation: EvaluationParams) -> float:
+    """The p-value below which a difference is claimed, rounded because 1 - 0.95 is a little more than 0.05."""
+    return round(1 - evaluation.confidence, 12)
+
+
+def find_metric(comparison: pd.DataFrame, name: str) -> dict[str, Any]:
+    """The row of one metric, with "" for a note that a CSV file gave back as missing."""
+    row = comparison.set_index("metric", drop=False).loc[name].to_dict()
+    row["note"] = "" if pd.isna(row["note"]) else row["note"]
+    return {str(key): value for key, value in row.items()}
+
+
+def find_best_control(controls: pd.DataFrame) -> dict[str, Any] | None:
+    """The null control with the highest mean ROUGE-L, the first by name in a tie; None if none has a score.
+
+    Returns:
+        arm; pairs ("kept", or "all" where too few are left by the exclusions); mean and tuned_difference with
+        their bounds ``_low`` and ``_high``.
+    """
+    rivals = controls[controls["metric"] == CONTROLLED_METRIC].rename(columns={"low": "mean_low", "high": "mean_high"})
+    for pairs, suffix in (("kept", ""), ("all", "_all")):
+        scored = rivals[rivals[f"mean{suffix}"].notna()]
+        if len(scored):
+            best = scored.sort_values([f"mean{suffix}", "arm"], ascending=[False, True]).iloc[0]
+            names = [(name, bound) for name in ("mean", "tuned_difference") for bound in ("", "_low", "_high")]
+            numbers = {f"{name}{bound}": best[f"{name}{suffix}{bound}"] for name, bound in names}
+            return {"arm": best["arm"], "pairs": pairs, **numbers}
+    return None
+
+
+def judge(row: dict[str, Any], alpha: float) -> Verdict:
+    """What a row of ``comparison`` shows; "unclear" unless the interval and the Holm-adjusted p-value agree."""
+    if math.isnan(row["difference"]) or math.isnan(row["p_holm"]) or row["better"] == "neither":
+        return "not compared"
+    direction = _direction(row["difference_low"], row["difference_high"])
+    if not direction or row["p_holm"] >= alpha:
+        return "unclear"
+    return "improved" if (direction > 0) == (row["better"] == "higher") else "worsened"
+
+
+def judge_control(control: dict[str, Any]) -> Literal["beaten", "not beaten", "unclear"]:
+    """Whether the tuned arm scores above a control, by the interval of the paired difference."""
+    direction = _direction(control["tuned_difference_low"], control["tuned_difference_high"])
+    if not direction:
+        return "unclear"
+    return "beaten" if direction > 0 else "not beaten"
+
+
+def _direction(low: float, high: float) -> int:
+    """The sign of everything in an interval; 0 if it holds zero or does not exist."""
+    return int(low > ROUNDING) - int(high < -ROUNDING)
+
+
+def _state_metric(row: dict[str, Any], alpha: float, name: str) -> str:
+    verdict, places = judge(row, alpha), decimals(row)
+    base, tuned, difference = (measured(row, column, places) for column in ("base", "tuned", "difference"))
+    facts = f"n = {_count(row)}, Holm-adjusted p {p_value(row['p_holm'])}"
+    if verdict == "not compared":
+        return _capital(f"{name} could not be compared (n = {_count(row)}).{_state_all(row, places)}")
+    if verdict == "unclear":
+        text = f"no clear change in {name}, {base} before and {tuned} after tuning, difference {difference} ({facts})."
+        return _capital(text)
+    verb = "rose" if row["difference"] > 0 else "fell"
+    direction = "" if verdict == "improved" else ", a change for the worse"
+    return _capital(f"{name} {verb} from {base} to {tuned}{direction} ({facts}).{_state_doubt(row, places)}")
+
+
+def _count(row: dict[str, Any]) -> str:
+    """How many pairs a row rests on, and of how many where some were left out."""
+    if not row["excluded"]:
+        return str(row["n"])
+    return f"{row['n']} of {row['n'] + row['excluded']} pairs, the others excluded"
+
+
+def _state_all(row: dict[str, Any], places: int) -> str:
+    """The values over all pairs, where the exclusions leave too few."""
+    if not row["excluded"] or math.isnan(row["difference_all"]):
+        return ""
+    pairs, difference = row["n"] + row["excluded"], measured(row, "difference_all", places)
+    base, tuned = number(row["base_all"], places), number(row["tuned_all"], places)
+    return (
+        f" Over all {pairs} pairs, the excluded ones included, it is {base} for the base and {tuned} for the tuned "
+        f"model, difference {difference}."
+    )
+
+
+def _state_doubt(row: dict[str, Any], places: int) -> str:
+    """A warning where the pairs left out would take the claim back."""
+    same = _direction(row["difference_all_low"], row["difference_all_high"]) * row["difference"] > 0
+    if not row["excluded"] or same:
+        return ""
+    return f" Over all pairs the difference is {measured(row, 'difference_all', places)}, which does not confirm this."
+
+
+def _state_control(control: dict[str, Any] | None) -> str:
+    if control is None:
+        return "No null control could be scored, so the ROUGE-L of the tuned model stands without a yardstick."
+    where = "The" if control["pairs"] == "kept" else "Over all pairs, the"
+    name = f"the best null control ({title(control['arm']).lower()}, ROUGE-L {measured(control, 'mean', 3)})"
+    difference = f"difference {measured(control, 'tuned_difference', 3)}"
+    texts = {
+        "beaten": f"{where} tuned model beats {name}: {difference}.",
+        "not beaten": f"{where} tuned model scores below {name}: {difference}.",
+        "unclear": f"{where} tuned model does not clearly beat {name}: {difference}.",
+    }
+    return texts[judge_control(control)]
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON knows: no NumPy numbers, and None for NaN."""
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain

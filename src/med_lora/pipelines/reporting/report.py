@@ -1,0 +1,206 @@
+"""The report: one HTML file that opens from disk, asks nothing of any network, and is the same for the same inputs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from med_lora.pipelines.reporting.headline import judge_control
+from med_lora.pipelines.reporting.wording import CONTROL_MEANINGS, decimals, interval, number, p_value, percent, title
+
+FIGURE_SPACE = "\u2007"  # as wide as a digit
+DRAWING_SCRIPT = """
+const draw = (holder) => {
+  const figure = JSON.parse(document.getElementById(holder.id + "-data").textContent);
+  const options = {
+    responsive: true,
+    displaylogo: false,
+    modeBarButtons: [["toImage", "resetScale2d"]],
+    toImageButtonOptions: {format: "svg", filename: holder.id},
+  };
+  return Plotly.newPlot(holder, figure.data, figure.layout, options);
+};
+const holders = Array.from(document.querySelectorAll("[data-figure]"));
+holders.forEach(draw);
+const resize = (width) => holders.forEach((holder) => Plotly.relayout(holder, {width, autosize: width === null}));
+window.addEventListener("beforeprint", () => resize(660));
+window.addEventListener("afterprint", () => resize(null));
+"""
+
+
+def write_report(
+    headline: dict[str, Any],
+    comparison: pd.DataFrame,
+    controls: pd.DataFrame,
+    loss_curve: Any,
+    perplexity_bars: Any,
+    score_bars: Any,
+    examples: pd.DataFrame,
+    data: dict[str, Any],
+    settings: dict[str, Any],
+) -> str:
+    """The whole report as one HTML document; plotly.js and the figures are inside, everything else is plain HTML.
+
+    Args:
+        headline: as :func:`write_headline` returns it.
+        comparison: as the evaluation writes it.
+        controls: as the evaluation writes it.
+        loss_curve: ``plotly`` figure, as the next two.
+        perplexity_bars: perplexity of the arms.
+        score_bars: text scores of arms and controls.
+        examples: as :func:`choose_examples` returns them.
+        data: as :func:`describe_data` returns it.
+        settings: as :func:`describe_settings` returns them.
+    """
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    scripts = {"library": get_plotlyjs(), "drawing": DRAWING_SCRIPT}
+    figures = {"perplexity-bars": perplexity_bars, "score-bars": score_bars, "loss-curve": loss_curve}
+    comparison = comparison.assign(note=comparison["note"].fillna(""))  # a CSV file gives "" back as missing
+    arms = set(controls["arm"])
+    return str(
+        _template().render(
+            headline=headline,
+            sentence=_keep_together(headline["sentence"]),
+            confidence=percent(headline["confidence"]),
+            comparison=list_comparison(comparison),
+            whole=list_whole(comparison),
+            pairs=data["splits"]["test"],
+            excluded=int(comparison["excluded"].max()),
+            controls=list_controls(controls, comparison),
+            control_meanings=[f"“{title(arm)}” {CONTROL_MEANINGS[arm]}" for arm in CONTROL_MEANINGS if arm in arms],
+            figures={name: _embed(figure) for name, figure in figures.items()},
+            examples=examples.to_dict("records"),
+            data=data,
+            settings=settings,
+            # plotly escapes what could end a script element; plotly.js and the drawing script are not data
+            scripts={name: Markup(script) for name, script in scripts.items()},
+            script_hashes=[_csp_hash(script) for script in scripts.values()],
+        )
+    )
+
+
+def list_comparison(comparison: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of the main table, ready to be shown: values aligned by column, intervals, p-values and notes."""
+    rows = [{str(key): value for key, value in row.items()} for row in comparison.to_dict("records")]
+    shown = [_show_values(row, ("base", "tuned", "difference")) for row in rows]
+    for cells, row in zip(shown, rows, strict=True):
+        cells |= {"metric": title(row["metric"]), "direction": _direction(row["better"]), "n": f"{row['n']:,}"}
+        cells |= {"excluded": f"{row['excluded']:,}", "signature": row["signature"], "note": _name_arms(row["note"])}
+        cells |= {"p": _show_p(row["p_value"]), "p_holm": _show_p(row["p_holm"])}
+    return _align(shown, ("base", "tuned", "difference", "p", "p_holm"))
+
+
+def list_whole(comparison: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of the table over all pairs: the metrics from which the main table leaves pairs out."""
+    rows = [
+        {
+            "metric": row["metric"],
+            "base": row["base_all"],
+            "tuned": row["tuned_all"],
+            "difference": row["difference_all"],
+        }
+        | {"difference_low": row["difference_all_low"], "difference_high": row["difference_all_high"]}
+        for row in comparison.to_dict("records")
+        if row["excluded"]
+    ]
+    shown = [{"metric": title(row["metric"]), **_show_values(row, ("base", "tuned", "difference"))} for row in rows]
+    return _align(shown, ("base", "tuned", "difference"))
+
+
+def list_controls(controls: pd.DataFrame, comparison: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of the table of null controls, in the order of ``comparison``; "beaten" goes by the interval alone."""
+    better = dict(zip(comparison["metric"], comparison["better"], strict=True))
+    names = ("mean", "tuned_difference", "mean_all", "tuned_difference_all")
+    order = {metric: place for place, metric in enumerate(comparison["metric"])}
+    rows = [{str(key): value for key, value in row.items()} for row in controls.to_dict("records")]
+    shown = []
+    for row in sorted(rows, key=lambda row: (order[row["metric"]], row["arm"])):
+        cells = {"metric": title(row["metric"]), "arm": title(row["arm"]), "n": f"{row['n']:,}"}
+        cells |= {"beaten": _show_beaten(row) if better[row["metric"]] == "higher" else "–"}
+        named = row | {"mean_low": row["low"], "mean_high": row["high"]}
+        shown.append(cells | _show_values(named, names))
+    return _align(shown, names)
+
+
+def _show_beaten(row: dict[str, Any]) -> str:
+    """Whether the tuned model beats a control, over all pairs where the exclusions leave too few."""
+    suffix = "_all" if math.isnan(row["tuned_difference"]) else ""
+    bounds = {f"tuned_difference_{bound}": row[f"tuned_difference{suffix}_{bound}"] for bound in ("low", "high")}
+    return "yes" if judge_control(bounds) == "beaten" else "no"
+
+
+def _show_values(row: dict[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Each named value with a fixed number of decimals, and under ``<name>_interval`` its interval where it has one."""
+    places = decimals(row)
+    cells: dict[str, str] = {}
+    for name in names:
+        low, high = (row.get(f"{name}_{bound}", math.nan) for bound in ("low", "high"))
+        cells[name] = number(row[name], places).replace("-", "−")
+        cells[f"{name}_interval"] = interval(low, high, places).replace("-", "−")
+    return cells
+
+
+def _show_p(p: float) -> str:
+    return "–" if math.isnan(p) else p_value(p).removeprefix("= ")
+
+
+def _direction(better: str) -> str:
+    return "" if better == "neither" else f"{better} is better"
+
+
+def _name_arms(note: str) -> str:
+    """The evaluation's note with the controls called as in the tables."""
+    for arm in CONTROL_MEANINGS:
+        note = note.replace(arm, title(arm).lower())
+    return note
+
+
+def _align(rows: list[dict[str, str]], names: Sequence[str]) -> list[dict[str, str]]:
+    """Rows whose numbers are padded to equally many decimals, so that right-aligned columns align at the point."""
+    for name in names:
+        tails = [row[name].partition(".")[1:] for row in rows]
+        longest = max((len(tail) for _, tail in tails), default=0)
+        for row, (point, tail) in zip(rows, tails, strict=True):
+            missing = longest - len(tail)
+            row[name] += FIGURE_SPACE * missing if point else ""
+    return rows
+
+
+def _keep_together(text: str) -> str:
+    """``text`` with spaces that do not break inside brackets and around ``=`` and ``<``."""
+    return re.sub(r"\[[^\]]*\]|\w+ [=<] [\d.]+", lambda match: match[0].replace(" ", "\u00a0"), text)
+
+
+def _embed(figure: Any) -> dict[str, Any]:
+    """A figure as JSON that is safe inside of a script element, with its title and its caption."""
+    from markupsafe import Markup
+
+    layout = figure.layout
+    return {
+        "json": Markup(figure.to_json(engine="json")),
+        "title": layout.title.text,
+        "caption": layout.meta["caption"],
+        "height": layout.height or layout.template.layout.height,
+    }
+
+
+def _csp_hash(script: str) -> str:
+    """The source expression that lets a Content-Security-Policy run exactly this inline script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["plain"] = lambda name: name.replace("_", " ")
+    return environment.from_string(files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8"))

@@ -1,0 +1,145 @@
+"""What the report says beside the scores: examples of answers, where the pairs come from, and every setting."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sized
+from typing import Any
+
+import pandas as pd
+
+from med_lora.parameters import (
+    CleaningParams,
+    CorpusParams,
+    EvaluationParams,
+    HardwareParams,
+    ModelParams,
+    Parameters,
+    PromptParams,
+    ReportingParams,
+    SplitParams,
+    TrainingParams,
+)
+
+EXAMPLE_COLUMNS = ["id", "question", "reference", "base", "base_finish", "tuned", "tuned_finish"]
+
+
+def choose_examples(
+    test: Any,
+    base_answers: pd.DataFrame,
+    tuned_answers: pd.DataFrame,
+    reporting: ReportingParams,
+    evaluation: EvaluationParams,
+) -> pd.DataFrame:
+    """Some test questions with the answers of both arms, chosen by chance and not by how well they turned out.
+
+    The choice is by a hash of ``evaluation.seed`` and the id, so it depends neither on the order of the rows nor on the
+    answers.
+
+    Args:
+        test: ``datasets.Dataset`` (or any table with ``to_pandas``) with id, question and answer.
+        base_answers: id, answer and finish_reason of the base model.
+        tuned_answers: the same of the tuned model.
+        reporting: how many.
+        evaluation: the seed.
+
+    Returns:
+        Columns id, question, reference, and of each arm its answer (base, tuned) and finish_reason (base_finish,
+        tuned_finish).
+    """
+    pairs: pd.DataFrame = test.to_pandas()[["id", "question", "answer"]].rename(columns={"answer": "reference"})
+    chosen = sorted(pairs["id"], key=lambda pair: _draw(evaluation.seed, pair))[: reporting.examples]
+    examples: pd.DataFrame = pairs.set_index("id", drop=False).loc[chosen].reset_index(drop=True)
+    for arm, answers in (("base", base_answers), ("tuned", tuned_answers)):
+        of_arm = answers.set_index("id").loc[chosen]
+        examples = examples.assign(**{arm: list(of_arm["answer"]), f"{arm}_finish": list(of_arm["finish_reason"])})
+    return examples[EXAMPLE_COLUMNS]
+
+
+def _draw(seed: int, pair: str) -> str:
+    return hashlib.sha256(f"{seed}:{pair}".encode()).hexdigest()
+
+
+def describe_data(
+    cleaning_report: pd.DataFrame, train: Sized, validation: Sized, test: Sized, corpora: dict[str, Any]
+) -> dict[str, Any]:
+    """Where the pairs come from, what became of them, and how many each split holds.
+
+    Args:
+        cleaning_report: columns corpus, rows_read, stage, outcome, rows.
+        train: training pairs; only their number is taken, as from the next two.
+        validation: validation pairs.
+        test: test pairs.
+        corpora: the parameter ``corpora``, values as :class:`CorpusParams` or as plain mappings.
+
+    Returns:
+        corpora: one mapping a corpus: title, licence, read, kept, rejected and masked (lists of (reason, pairs), zeros
+        left out); splits: name to number of pairs.
+    """
+    described = []
+    for name, rows in cleaning_report.groupby("corpus", sort=False):
+        corpus = CorpusParams.model_validate(corpora[str(name)])
+        counts = {(row["stage"], row["outcome"]): int(row["rows"]) for _, row in rows.iterrows()}
+        kept = sum(count for (_, outcome), count in counts.items() if outcome == "kept")
+        masked = [(outcome, count) for (stage, outcome), count in counts.items() if stage == "mask" and count]
+        rejected = [
+            (outcome, count)
+            for (stage, outcome), count in counts.items()
+            if stage != "mask" and outcome != "kept" and count
+        ]
+        described.append(
+            {"title": corpus.title, "licence": corpus.licence, "read": int(rows["rows_read"].iloc[0])}
+            | {"kept": kept, "rejected": rejected, "masked": masked}
+        )
+    return {
+        "corpora": described,
+        "splits": {"train": len(train), "validation": len(validation), "test": len(test)},
+    }
+
+
+def describe_settings(
+    description: str,
+    model: ModelParams,
+    prompt: PromptParams,
+    cleaning: CleaningParams,
+    split: SplitParams,
+    training: TrainingParams,
+    evaluation: EvaluationParams,
+    hardware: HardwareParams,
+) -> dict[str, Any]:
+    """Every setting that shapes the result, with its meaning.
+
+    Returns:
+        description: what the experiment asks; rows: (key as on the command line, value, meaning).
+    """
+    parts: dict[str, Parameters] = {
+        "model": model,
+        "prompt": prompt,
+        "data_engineering.cleaning": cleaning,
+        "data_engineering.split": split,
+        "training": training,
+        "evaluation": evaluation,
+        "hardware": hardware,
+    }
+    return {"description": description, "rows": list(flatten_settings(parts))}
+
+
+def flatten_settings(parts: Mapping[str, Parameters]) -> Iterator[tuple[str, str, str]]:
+    """(key, value, meaning) of every field of some parameter models, nested ones included."""
+    for prefix, part in parts.items():
+        for name, field in type(part).model_fields.items():
+            value = getattr(part, name)
+            if isinstance(value, Parameters):
+                yield from flatten_settings({f"{prefix}.{name}": value})
+            else:
+                yield f"{prefix}.{name}", _show(value), field.description or ""
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    if value is None:
+        return "null"
+    return "–" if value == "" else str(value)

@@ -1,0 +1,79 @@
+"""Names and numbers as a reader meets them: titles of metrics and arms, decimals, intervals, p-values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+TITLES = {
+    "perplexity": "Perplexity",
+    "bits_per_byte": "Bits per byte",
+    "rouge1": "ROUGE-1 F1",
+    "rouge2": "ROUGE-2 F1",
+    "rougeL": "ROUGE-L F1",
+    "bleu": "BLEU",
+    "exact_match": "Exact match",
+    "token_f1": "Token F1",
+    "length_ratio": "Length ratio",
+    "answer_cut": "Share of answers cut",
+    "answer_empty": "Share of empty answers",
+}
+ARM_TITLES = {
+    "base": "Base model",
+    "tuned": "Tuned model",
+    "shuffled_reference": "Shuffled reference",
+    "echoed_question": "Echoed question",
+    "nearest_training_answer": "Nearest training answer",
+}
+CONTROL_MEANINGS = {
+    "shuffled_reference": "gives the reference answer of another test pair",
+    "echoed_question": "repeats the question",
+    "nearest_training_answer": "copies the answer to the most similar training question",
+}
+PERCENT_SCALED = frozenset({"bleu"})  # scores that run from 0 to 100; all others that are better higher run to 1
+
+
+def title(name: str) -> str:
+    """What readers call a metric or an arm; a name that is new here is shown without its underscores."""
+    return TITLES.get(name) or ARM_TITLES.get(name) or name.replace("_", " ")
+
+
+def decimals(row: Mapping[str, Any]) -> int:
+    """Decimals that a row of ``comparison`` is shown with, the same for its values and their bounds."""
+    if row["metric"] == "perplexity":
+        return 2 if min(row["base"], row["tuned"]) < 10 else 1
+    return 2 if row["metric"] in PERCENT_SCALED | {"length_ratio"} else 3
+
+
+def number(value: float, places: int) -> str:
+    """``value`` with a fixed number of decimals, commas at thousands, and an en dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    if abs(value) >= 1e6:
+        return f"{value:.3g}"
+    text = f"{value:,.{places}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def interval(low: float, high: float, places: int) -> str:
+    """``[low, high]``, or nothing where there is no interval."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{number(low, places)}, {number(high, places)}]"
+
+
+def measured(row: Mapping[str, Any], name: str, places: int) -> str:
+    """The value of column ``name`` followed by its interval, from the columns ``<name>_low`` and ``<name>_high``."""
+    bounds = interval(row[f"{name}_low"], row[f"{name}_high"], places)
+    return f"{number(row[name], places)} {bounds}".rstrip()
+
+
+def p_value(p: float) -> str:
+    """A p-value as it follows a ``p``: ``= 0.012``, ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def percent(confidence: float) -> str:
+    """A level of confidence as ``95 %``."""
+    return f"{100 * confidence:g} %"

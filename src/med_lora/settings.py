@@ -1,0 +1,9 @@
+"""Kedro project settings."""
+
+from med_lora.config_loader import ExperimentConfigLoader
+from med_lora.hooks import ProjectHooks
+
+HOOKS = (ProjectHooks(),)
+CONFIG_LOADER_CLASS = ExperimentConfigLoader
+# Hardware is set in conf/<env>/globals.yml alone; without --env it is the CPU's.
+CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "cpu"}

@@ -1,0 +1,89 @@
+"""The pipeline as Kedro sees it, and one run through it."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro_datasets.pandas import ParquetDataset
+
+from med_lora.datasets.base_model import BaseModel
+from med_lora.datasets.pretrained import PretrainedFolder
+from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams, TrainingParams
+from med_lora.pipelines.evaluation.pipeline import create_pipeline
+
+from .conftest import Table
+
+PARAMETERS = {"params:prompt", "params:training", "params:evaluation", "params:hardware"}
+
+
+def test_inputs_outputs_and_names() -> None:
+    pipeline = create_pipeline()
+    assert pipeline.inputs() == {"base_model", "adapter", "train", "test"} | PARAMETERS
+    arms = {f"{arm}_{table}" for arm in ("base", "tuned") for table in ("losses", "answers")}
+    assert pipeline.all_outputs() == arms | {"scores", "comparison", "controls"}
+    assert {node.name for node in pipeline.nodes} == {
+        *(f"{arm}.{step}" for arm in ("base", "tuned") for step in ("measure_losses", "generate_answers")),
+        "score_answers",
+        "compare_arms",
+    }
+    assert "adapter" not in pipeline.only_nodes_with_namespaces(["base"]).inputs()
+    assert {node.name.split(".")[0] for node in pipeline.only_nodes_with_tags("device").nodes} == {"base", "tuned"}
+
+
+@pytest.mark.parametrize("node", create_pipeline().nodes, ids=lambda node: node.name)
+def test_annotations_resolve(node: Any) -> None:
+    hints = typing.get_type_hints(node.func)
+    assert {name.split(":")[1] for name in node.inputs if name.startswith("params:")} <= set(hints)
+
+
+def test_importing_the_pipeline_imports_nothing_heavy() -> None:
+    code = "import sys, med_lora.pipelines.evaluation.pipeline; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "transformers", "peft", "scipy", "sacrebleu", "rouge_score", "datasets"} & set(modules)
+
+
+def test_a_run(
+    base_model: BaseModel,
+    adapter: PretrainedFolder,
+    test_split: Table,
+    train_split: Table,
+    prompt: PromptParams,
+    training: TrainingParams,
+    evaluation: EvaluationParams,
+    hardware: HardwareParams,
+    tmp_path: Path,
+) -> None:
+    inputs = {
+        "base_model": base_model,
+        "adapter": adapter,
+        "test": test_split,
+        "train": train_split,
+        "params:prompt": prompt,
+        "params:training": training,
+        "params:evaluation": evaluation,
+        "params:hardware": hardware,
+    }
+    pipeline = create_pipeline()
+    # tables on disk: a run lets go of intermediate tables in memory, and a file shows that their types survive
+    tables = {name: ParquetDataset(filepath=str(tmp_path / f"{name}.parquet")) for name in pipeline.all_outputs()}
+    catalog = DataCatalog({**{name: MemoryDataset(value) for name, value in inputs.items()}, **tables})
+    SequentialRunner().run(pipeline, catalog)
+    comparison: pd.DataFrame = catalog.load("comparison").set_index("metric")
+    losses = {arm: catalog.load(f"{arm}_losses") for arm in ("base", "tuned")}
+    for arm, table in losses.items():
+        entropy = table["nll"].sum() / table["tokens"].sum()
+        assert comparison.loc["perplexity", arm] == pytest.approx(math.exp(entropy))
+    assert not losses["base"].equals(losses["tuned"])
+    finished = [catalog.load(f"{arm}_answers")["finish_reason"] == "eos" for arm in ("base", "tuned")]
+    filled = [~catalog.load(f"{arm}_answers")["empty"] for arm in ("base", "tuned")]
+    assert comparison.loc["rouge1", "n"] == (finished[0] & finished[1] & filled[0] & filled[1]).sum()
+    assert set(catalog.load("controls")["arm"]) == {"shuffled_reference", "echoed_question", "nearest_training_answer"}

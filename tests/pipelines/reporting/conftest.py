@@ -1,0 +1,234 @@
+"""A made-up run: sixty pairs scored for both arms and three controls, compared by the evaluation itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from med_lora.parameters import (
+    CleaningParams,
+    EvaluationParams,
+    HardwareParams,
+    LoraParams,
+    ModelParams,
+    OptimisationParams,
+    PromptParams,
+    ReportingParams,
+    SplitParams,
+    TrainingParams,
+)
+from med_lora.pipelines.evaluation.comparison import compare_arms
+
+PAIRS = 60
+INJECTIONS = (
+    "<script>window.injected = 1</script>",
+    "</script><script>window.injected = 2</script>",
+    '"><img src=x onerror="window.injected = 3">',
+    "<!-- <b>bold</b> & {{ 7 * 7 }} -->",
+)
+QUESTIONS = (
+    "What is gout, and why does it hurt most at night?",
+    "I am a 43-year-old woman with a dry cough that has lasted three weeks. What should I do?",
+    "What are the treatments for iron-deficiency anaemia?",
+    "How is asthma found in small children?",
+)
+REFERENCE = (
+    "Gout is an arthritis caused by crystals of uric acid in a joint. The attacks often begin at night, when the joint "
+    "is cool and at rest. Rest, cold packs and anti-inflammatory medicine ease the pain; a doctor can treat the cause."
+)
+TUNED = "Gout is a form of arthritis. The doctor may give medicine that lowers the uric acid, and advise rest."
+BASE = "The first of these was the work of the people of the island, and it was not until the end of the war that"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A split as the catalog hands it over, without the datasets library."""
+
+    frame: pd.DataFrame
+
+    def to_pandas(self) -> pd.DataFrame:
+        return self.frame.copy()
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def ids() -> list[str]:
+    return [f"genmedgpt:{number:05d}" for number in range(PAIRS)]
+
+
+def make_scores(tuned_gain: float, cut: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Scores, base losses and tuned losses; ``cut`` answers of the base model did not end."""
+    generator = np.random.default_rng(7)
+    levels = {"rouge1": 0.22, "rouge2": 0.05, "rougeL": 0.14, "bleu": 3.0, "exact_match": 0.0, "token_f1": 0.2}
+    offsets = {
+        "base": 0.6,
+        "tuned": 0.6 + tuned_gain,
+        "shuffled_reference": 0.9,
+        "echoed_question": 0.7,
+        "nearest_training_answer": 1.1,
+    }
+    tables = []
+    for arm, factor in offsets.items():
+        for metric, level in levels.items():
+            values = np.clip(level * factor + level * 0.3 * generator.standard_normal(PAIRS), 0, None)
+            tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": metric, "score": values}))
+        ratio = np.clip(1 + 0.4 * generator.standard_normal(PAIRS), 0.1, None)
+        tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "length_ratio", "score": ratio}))
+    for arm in ("base", "tuned"):
+        was_cut = [float(arm == "base" and place < cut) for place in range(PAIRS)]
+        tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "answer_cut", "score": was_cut}))
+        tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "answer_empty", "score": 0.0}))
+    tokens = generator.integers(20, 90, PAIRS)
+    losses = {}
+    for arm, nats in (("base", 4.7), ("tuned", 4.7 - tuned_gain)):
+        nll = tokens * (nats + 0.25 * generator.standard_normal(PAIRS))
+        losses[arm] = pd.DataFrame({"id": ids(), "tokens": tokens, "nll": nll, "answer_bytes": 4 * tokens})
+        entropy = losses[arm]["nll"] / losses[arm]["tokens"]
+        tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "cross_entropy", "score": entropy}))
+    return pd.concat(tables, ignore_index=True), losses["base"], losses["tuned"]
+
+
+@pytest.fixture(scope="session")
+def evaluation() -> EvaluationParams:
+    return EvaluationParams(
+        exclude=["answer_cut", "answer_empty"],
+        max_new_tokens=128,
+        confidence=0.95,
+        bootstrap_samples=2000,
+        seed=20240501,
+    )
+
+
+@pytest.fixture(scope="session")
+def tables(evaluation: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """comparison and controls of a run that helped, with 17 answers of the base model cut."""
+    return compare_arms(*make_scores(1.0, cut=17), evaluation)
+
+
+@pytest.fixture(scope="session")
+def endless(evaluation: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """comparison and controls of a run whose base model never ended an answer."""
+    return compare_arms(*make_scores(1.0, cut=PAIRS), evaluation)
+
+
+@pytest.fixture
+def comparison(tables: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
+    return tables[0].copy()
+
+
+@pytest.fixture
+def controls(tables: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
+    return tables[1].copy()
+
+
+@pytest.fixture(scope="session")
+def training_history() -> pd.DataFrame:
+    """72 steps, a validation before the first and after every ninth."""
+    generator = np.random.default_rng(3)
+    rows: list[tuple[int, float, str, float]] = [(0, 0.0, "validation_loss", 4.9)]
+    for step in range(1, 73):
+        loss = 3.4 + 1.5 * np.exp(-step / 15)
+        rows.append((step, step / 18, "train_loss", float(loss + 0.12 * generator.standard_normal())))
+        rows.append((step, step / 18, "learning_rate", 3e-3 * (1 - step / 72)))
+        if step % 9 == 0:
+            rows.append((step, step / 18, "validation_loss", float(loss + 0.1)))
+    return pd.DataFrame(rows, columns=["step", "epoch", "metric", "value"])
+
+
+@pytest.fixture(scope="session")
+def test_split() -> Table:
+    questions = [QUESTIONS[place % len(QUESTIONS)] for place in range(PAIRS)]
+    answers = [REFERENCE] * PAIRS
+    return Table(pd.DataFrame({"id": ids(), "question": questions, "answer": answers}))
+
+
+@pytest.fixture(scope="session")
+def hostile_split() -> Table:
+    """Questions and references that try to become part of the page."""
+    hostile = [INJECTIONS[place % len(INJECTIONS)] for place in range(PAIRS)]
+    return Table(pd.DataFrame({"id": ids(), "question": hostile, "answer": hostile}))
+
+
+def make_answers(answer: str, finish_reason: str) -> pd.DataFrame:
+    rows = {"id": ids()[::-1], "answer": answer, "prompt_tokens": 20, "new_tokens": 30, "finish_reason": finish_reason}
+    return pd.DataFrame(rows).assign(prompt_truncated=False, empty=not answer)
+
+
+@pytest.fixture(scope="session")
+def cleaning_report() -> pd.DataFrame:
+    rows = [
+        ("genmedgpt", 412, "deduplicate", "kept", 381),
+        ("genmedgpt", 412, "clean", "answer_too_short", 6),
+        ("genmedgpt", 412, "deduplicate", "near_duplicate", 25),
+        ("genmedgpt", 412, "mask", "masked_phone", 2),
+        ("genmedgpt", 412, "mask", "masked_email", 0),
+        ("medquad", 57, "deduplicate", "kept", 57),
+        ("medquad", 57, "mask", "masked_phone", 0),
+        ("medquad", 57, "mask", "masked_email", 0),
+    ]
+    return pd.DataFrame(rows, columns=["corpus", "rows_read", "stage", "outcome", "rows"])
+
+
+@pytest.fixture(scope="session")
+def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
+    """Every ``params:`` input of the pipeline."""
+    recipe = OptimisationParams(
+        epochs=4,
+        learning_rate=3e-3,
+        effective_batch_size=16,
+        warmup_ratio=0.05,
+        schedule="cosine",
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        evaluations=8,
+        seed=20240501,
+    )
+    lora = LoraParams(r=16, alpha=32, dropout=0.05, target_modules="all-linear", use_rslora=False)
+    return {
+        "params:experiment": "embedded",
+        "params:description": "Does LoRA on a few hundred medical pairs help a small general-English model?",
+        "params:model": ModelParams(id="data/06_models/embedded-base", revision=None),
+        "params:prompt": PromptParams(template="Question: {question}\nAnswer:"),
+        "params:corpora": {
+            "genmedgpt": {"layout": "alpaca", "title": "GenMedGPT-5k", "licence": "Apache-2.0"},
+            "medquad": {"layout": "medquad", "title": "MedQuAD", "licence": "CC-BY-4.0"},
+        },
+        "params:data_engineering.cleaning": CleaningParams(
+            min_answer_words=5, max_answer_words=400, near_duplicate_jaccard=0.7
+        ),
+        "params:data_engineering.split": SplitParams(train=None, validation=40, test=60, seed=20240501),
+        "params:training": TrainingParams(max_length=384, lora=lora, optimisation=recipe),
+        "params:evaluation": evaluation,
+        "params:reporting": ReportingParams(examples=4),
+        "params:hardware": HardwareParams(
+            device="cpu", gpu="", precision="fp32", micro_batch_size=16, inference_batch_size=16, threads=0
+        ),
+    }
+
+
+@pytest.fixture(scope="session")
+def inputs(
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    training_history: pd.DataFrame,
+    test_split: Table,
+    cleaning_report: pd.DataFrame,
+    parameters: dict[str, Any],
+) -> dict[str, Any]:
+    """Every input of the pipeline by its catalog name."""
+    return {
+        "comparison": tables[0],
+        "controls": tables[1],
+        "training_history": training_history,
+        "cleaning_report": cleaning_report,
+        "train": range(338),
+        "validation": range(40),
+        "test": test_split,
+        "base_answers": make_answers(BASE, "length"),
+        "tuned_answers": make_answers(TUNED, "eos"),
+        **parameters,
+    }

@@ -1,0 +1,202 @@
+"""The headline says what the numbers allow, and no more."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from med_lora.parameters import EvaluationParams
+from med_lora.pipelines.evaluation.comparison import compare_arms
+from med_lora.pipelines.reporting.headline import judge, judge_control, significance_level, write_headline
+
+from .conftest import make_scores
+
+PERPLEXITY = {
+    **{"metric": "perplexity", "n": 43, "excluded": 0, "better": "lower", "signature": "", "note": ""},
+    **{"base": 112.3, "base_low": 105.0, "base_high": 121.0, "tuned": 38.1, "tuned_low": 35.0, "tuned_high": 41.0},
+    **{"difference": -74.2, "difference_low": -83.0, "difference_high": -66.0, "p_value": 1e-8, "p_holm": 7e-8},
+    **{"difference_all": -74.2, "difference_all_low": -83.0, "difference_all_high": -66.0},
+}
+ROUGE = {
+    **{"metric": "rougeL", "n": 43, "excluded": 0, "better": "higher", "signature": "", "note": ""},
+    **{"base": 0.1, "base_low": 0.08, "base_high": 0.12, "tuned": 0.2, "tuned_low": 0.18, "tuned_high": 0.22},
+    **{"difference": 0.1, "difference_low": 0.07, "difference_high": 0.13, "p_value": 0.002, "p_holm": 0.012},
+    **{
+        "base_all": 0.1,
+        "tuned_all": 0.2,
+        "difference_all": 0.1,
+        "difference_all_low": 0.07,
+        "difference_all_high": 0.13,
+    },
+}
+CONTROL = {
+    **{"arm": "shuffled_reference", "metric": "rougeL", "n": 43, "mean": 0.15, "low": 0.14, "high": 0.16},
+    **{"tuned_difference": 0.05, "tuned_difference_low": 0.03, "tuned_difference_high": 0.07},
+    **{"mean_all": 0.14, "mean_all_low": 0.13, "mean_all_high": 0.15, "tuned_difference_all": 0.04},
+    **{"tuned_difference_all_low": -0.01, "tuned_difference_all_high": 0.09},
+}
+
+
+@pytest.fixture
+def state(evaluation: EvaluationParams) -> Any:
+    """The headline of rows changed by keywords."""
+
+    def write(
+        perplexity: dict[str, Any] | None = None,
+        rouge: dict[str, Any] | None = None,
+        control: dict[str, Any] | None = None,
+        others: list[dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
+        comparison = pd.DataFrame([PERPLEXITY | (perplexity or {}), ROUGE | (rouge or {})])
+        controls = pd.DataFrame([CONTROL | (control or {}), *(others or [])])
+        return write_headline(comparison, controls, "trial", evaluation)
+
+    return write
+
+
+def test_an_improvement_is_told_with_its_uncertainty(state: Any) -> None:
+    headline = state()
+    assert headline["sentence"] == (
+        "Held-out perplexity fell from 112.3 [105.0, 121.0] to 38.1 [35.0, 41.0] (n = 43, Holm-adjusted p < 0.001). "
+        "ROUGE-L F1 rose from 0.100 [0.080, 0.120] to 0.200 [0.180, 0.220] (n = 43, Holm-adjusted p = 0.012). "
+        "The tuned model beats the best null control (shuffled reference, ROUGE-L 0.150 [0.140, 0.160]): difference "
+        "0.050 [0.030, 0.070]. Brackets are 95 % intervals."
+    )
+    assert headline["experiment"] == "trial"
+    assert headline["confidence"] == 0.95
+    assert headline["perplexity"]["tuned"] == 38.1
+    assert headline["perplexity"]["verdict"] == headline["rougeL"]["verdict"] == "improved"
+    assert headline["best_control"]["verdict"] == "beaten"
+
+
+@pytest.mark.parametrize(
+    "unsure",
+    [
+        {"p_holm": 0.21},
+        {"p_holm": 0.05},
+        {"difference_low": -83.0, "difference_high": 0.4},
+        {"difference_low": -83.0, "difference_high": 0.0},
+    ],
+)
+def test_no_change_is_claimed_unless_interval_and_corrected_p_agree(state: Any, unsure: dict[str, float]) -> None:
+    headline = state(perplexity=unsure)
+    assert headline["sentence"].startswith(
+        "No clear change in held-out perplexity, 112.3 [105.0, 121.0] before and 38.1"
+    )
+    assert "fell" not in headline["sentence"]
+    assert headline["perplexity"]["verdict"] == "unclear"
+
+
+def test_a_small_raw_p_does_not_stand_in_for_the_corrected_one(state: Any) -> None:
+    headline = state(rouge={"p_value": 0.01, "p_holm": 0.07})
+    assert "No clear change in ROUGE-L F1" in headline["sentence"]
+    assert "Holm-adjusted p = 0.070" in headline["sentence"]
+
+
+def test_a_change_for_the_worse_is_called_one(state: Any) -> None:
+    worse = {"tuned": 150.0, "tuned_low": 140.0, "tuned_high": 160.0}
+    worse |= {"difference": 37.7, "difference_low": 30.0, "difference_high": 45.0}
+    headline = state(perplexity=worse)
+    assert "rose from 112.3 [105.0, 121.0] to 150.0 [140.0, 160.0], a change for the worse" in headline["sentence"]
+    assert headline["perplexity"]["verdict"] == "worsened"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words", "verdict"),
+    [
+        (-0.07, -0.03, "scores below the best null control", "not beaten"),
+        (-0.02, 0.03, "does not clearly beat the best null control", "unclear"),
+        (0.0, 0.03, "does not clearly beat the best null control", "unclear"),
+    ],
+)
+def test_a_control_that_is_not_beaten_is_said(state: Any, low: float, high: float, words: str, verdict: str) -> None:
+    headline = state(control={"tuned_difference_low": low, "tuned_difference_high": high})
+    assert words in headline["sentence"]
+    assert "model beats" not in headline["sentence"]
+    assert headline["best_control"]["verdict"] == verdict
+
+
+def test_the_best_control_is_the_one_with_the_highest_score(state: Any) -> None:
+    higher = CONTROL | {"arm": "nearest_training_answer", "mean": 0.19, "tuned_difference_low": -0.01}
+    other_metric = CONTROL | {"arm": "echoed_question", "metric": "bleu", "mean": 9.0}
+    headline = state(others=[higher, other_metric])
+    assert headline["best_control"]["arm"] == "nearest_training_answer"
+    assert "does not clearly beat the best null control (nearest training answer" in headline["sentence"]
+
+
+def without_values(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {key: math.nan for key, value in row.items() if isinstance(value, float) and "_all" not in key}
+
+
+def test_values_that_do_not_exist_are_reported_as_such(state: Any) -> None:
+    headline = state(rouge=without_values(ROUGE) | {"n": 1, "excluded": 59}, control=without_values(CONTROL))
+    assert (
+        "ROUGE-L F1 could not be compared (n = 1 of 60 pairs, the others excluded). Over all 60 "
+        "pairs, the excluded ones included, it is 0.100 for the base and 0.200 for the tuned model, difference "
+        "0.100 [0.070, 0.130]. Over all pairs, the tuned model does not clearly beat the best null control (shuffled "
+        "reference, ROUGE-L 0.140 [0.130, 0.150]): difference 0.040 [-0.010, 0.090]."
+    ) in headline["sentence"]
+    assert "nan" not in headline["sentence"]
+    assert headline["rougeL"]["verdict"] == "not compared"
+    assert headline["rougeL"]["tuned"] is None
+    assert (headline["best_control"]["pairs"], headline["best_control"]["mean"]) == ("all", 0.14)
+
+
+def test_missing_controls_are_reported_as_such(state: Any) -> None:
+    headline = state(control=without_values(CONTROL) | {"mean_all": math.nan})
+    assert headline["best_control"] is None
+    assert "No null control could be scored" in headline["sentence"]
+
+
+def test_a_claim_that_holds_only_without_the_excluded_pairs_is_qualified(state: Any) -> None:
+    all_pairs = {"difference_all": 0.01, "difference_all_low": -0.02, "difference_all_high": 0.04}
+    headline = state(rouge={"n": 20, "excluded": 40, **all_pairs})
+    assert "n = 20 of 60 pairs, the others excluded" in headline["sentence"]
+    assert (
+        "Over all pairs the difference is 0.010 [-0.020, 0.040], which does not confirm this." in headline["sentence"]
+    )
+
+
+def test_the_headline_is_plain_json(
+    comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams
+) -> None:
+    headline = write_headline(comparison, controls, "trial", evaluation)
+    assert json.loads(json.dumps(headline, allow_nan=False)) == headline
+    row = comparison.set_index("metric").loc["rougeL"]
+    assert headline["rougeL"]["difference_low"] == row["difference_low"]
+
+
+def test_a_note_lost_in_a_csv_file_does_no_harm(
+    comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams
+) -> None:
+    lost = comparison.assign(note=comparison["note"].replace("", math.nan))
+    assert write_headline(lost, controls, "trial", evaluation) == write_headline(
+        comparison, controls, "trial", evaluation
+    )
+
+
+def test_equal_arms_are_not_called_different(evaluation: EvaluationParams) -> None:
+    scores, losses, _ = make_scores(1.0, cut=0)
+    base = scores[scores["arm"] == "base"]
+    same = pd.concat([scores[scores["arm"] != "tuned"], base.assign(arm="tuned")])
+    headline = write_headline(*compare_arms(same, losses, losses, evaluation), "trial", evaluation)
+    assert headline["perplexity"]["verdict"] == headline["rougeL"]["verdict"] == "unclear"
+    assert headline["best_control"]["verdict"] == "not beaten"
+
+
+def test_the_level_of_significance_is_exact() -> None:
+    for confidence, alpha in ((0.95, 0.05), (0.9, 0.1), (0.99, 0.01)):
+        evaluation = EvaluationParams(
+            exclude=["answer_cut", "answer_empty"], max_new_tokens=1, confidence=confidence, bootstrap_samples=1, seed=0
+        )
+        assert significance_level(evaluation) == alpha
+
+
+def test_a_description_is_never_judged() -> None:
+    assert judge(ROUGE | {"better": "neither"}, 0.05) == "not compared"
+    assert judge(ROUGE, 0.012) == "unclear"
+    assert judge_control(CONTROL) == "beaten"

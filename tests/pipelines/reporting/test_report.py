@@ -1,0 +1,211 @@
+"""The report: complete, escaped, the same every time, and without any request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pandas as pd
+import pytest
+from plotly.offline import get_plotlyjs
+
+from med_lora.pipelines.reporting.report import FIGURE_SPACE, list_comparison, list_controls, list_whole
+from med_lora.pipelines.reporting.wording import interval, number, p_value
+
+from .conftest import INJECTIONS, REFERENCE, TUNED, Table, make_answers
+from .reports import make_report
+
+
+class Page(HTMLParser):
+    """The elements of a page, the text of its scripts, and the text that a reader sees."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._within = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._within = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._within == "script":
+            self.scripts[-1] += data
+        elif self._within != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def report(inputs: dict[str, Any]) -> str:
+    return make_report(inputs)
+
+
+@pytest.fixture(scope="module")
+def page(report: str) -> Page:
+    return Page(report)
+
+
+def test_same_inputs_give_the_same_bytes(inputs: dict[str, Any], report: str) -> None:
+    assert make_report(inputs) == report
+
+
+def test_every_part_is_there(page: Page, comparison: pd.DataFrame) -> None:
+    headings = ("Base and tuned model", "Null controls", "Training", "Examples", "Data", "Settings", "Limitations")
+    assert all(heading in page.text for heading in headings)
+    assert {"comparison", "whole", "controls", "data", "settings"} <= {values.get("id") for _, values in page.elements}
+    assert all(signature in page.text for signature in comparison["signature"])
+    assert "Training used 338 pairs, validation 40, and the test 60." in page.text
+    assert "25 near duplicate" in page.text
+    assert "training.lora.r" in page.text
+    assert "not medical advice" in page.text
+    assert "lexical overlap is not correctness" in page.text
+    assert page.text.count(TUNED) == page.text.count(REFERENCE) == 4
+    assert page.text.count("(cut at the length limit)") == 4
+    assert "leave out the 17 pairs" in page.text
+
+
+def test_headline_stands_in_the_report(page: Page) -> None:
+    assert "Held-out perplexity fell from 109.4 [101.5, 118.0]" in page.text.replace("\u00a0", " ")
+
+
+def test_nothing_points_to_a_network(page: Page, report: str) -> None:
+    for tag, attributes in page.elements:
+        assert tag not in {"iframe", "object", "embed", "base", "form", "a"}
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            target = attributes.get(name)
+            assert target is None or target.startswith("data:"), (tag, name, target)
+    own = report.replace(get_plotlyjs(), "")
+    assert not re.search(r"(?:https?:)?//[a-z0-9]|@import|url\(", own)
+
+
+def test_plotly_stands_in_the_page_once(report: str) -> None:
+    assert report.count(get_plotlyjs()) == 1
+
+
+def test_policy_allows_exactly_the_scripts_of_the_page(page: Page) -> None:
+    policies = [values["content"] for tag, values in page.elements if values.get("http-equiv")]
+    (policy,) = [policy for policy in policies if policy]
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";") if part.strip())
+    assert directives["default-src"] == "'none'"
+    assert not {"connect-src", "frame-src", "font-src"} & set(directives)
+    assert directives["img-src"] == "data: blob:"
+    kinds = [values.get("type") for tag, values in page.elements if tag == "script"]
+    executable = [script for script, kind in zip(page.scripts, kinds, strict=True) if kind is None]
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in executable]
+    assert directives["script-src"].split() == [f"'sha256-{value}'" for value in hashes]
+    assert kinds == ["application/json"] * 3 + [None] * 2
+
+
+def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any], hostile_split: Table) -> None:
+    hostile = "".join(INJECTIONS)
+    answers = {arm: make_answers(hostile, "eos") for arm in ("base_answers", "tuned_answers")}
+    corpora = {"genmedgpt": {"layout": "alpaca", "title": hostile, "licence": hostile}}
+    names = {"params:experiment": hostile, "params:description": hostile, "params:corpora": corpora}
+    report_of_one = inputs["cleaning_report"].query("corpus == 'genmedgpt'")
+    changed = {**inputs, "test": hostile_split, **answers, **names, "cleaning_report": report_of_one}
+    changed["comparison"] = inputs["comparison"].assign(signature=hostile, note=hostile)
+    html = make_report(changed)
+    page = Page(html)
+    assert len(page.scripts) == 5
+    assert not [tag for tag, _ in page.elements if tag in {"img", "b"}]
+    assert not [name for _, values in page.elements for name in values if name.startswith("on")]
+    own = html.replace(get_plotlyjs(), "")
+    assert all(injection not in own for injection in INJECTIONS)
+    assert page.text.count(hostile) == 4 * 2 + 2 + 4 + 2 * len(changed["comparison"])
+
+
+def test_figures_cannot_end_their_script_element(inputs: dict[str, Any]) -> None:
+    metric = "</script><script>window.injected = 4</script>"
+    renamed = {name: inputs[name].replace({"metric": {"token_f1": metric}}) for name in ("comparison", "controls")}
+    page = Page(make_report({**inputs, **renamed}))
+    assert len(page.scripts) == 5
+    assert "window.injected = 4" in page.scripts[1]
+    assert "window.injected" not in page.scripts[-1]
+
+
+def test_tables_show_values_intervals_and_p(comparison: pd.DataFrame) -> None:
+    rows = {row["metric"]: row for row in list_comparison(comparison)}
+    of = comparison.set_index("metric")
+    perplexity = rows["Perplexity"]
+    assert perplexity["base"].strip(FIGURE_SPACE) == f"{of.loc['perplexity', 'base']:.1f}"
+    low, high = of.loc["perplexity", "difference_low"], of.loc["perplexity", "difference_high"]
+    assert perplexity["difference_interval"] == f"[−{-low:.1f}, −{-high:.1f}]"
+    assert (perplexity["p_holm"], rows["Exact match"]["p_holm"], rows["Bits per byte"]["p"]) == (
+        "< 0.001",
+        "1.000",
+        "–",
+    )
+    assert (rows["ROUGE-L F1"]["n"], rows["ROUGE-L F1"]["excluded"]) == ("43", "17")
+    assert "nearest training answer" in rows["Exact match"]["note"]
+
+
+def test_columns_align_at_the_decimal_point(comparison: pd.DataFrame) -> None:
+    for name in ("base", "tuned", "difference"):
+        cells = [row[name] for row in list_comparison(comparison)]
+        assert len({len(cell) - cell.index(".") for cell in cells}) == 1
+
+
+def test_table_over_all_pairs_holds_what_was_left_out(comparison: pd.DataFrame) -> None:
+    rows = list_whole(comparison)
+    assert [row["metric"] for row in rows][:3] == ["ROUGE-1 F1", "ROUGE-2 F1", "ROUGE-L F1"]
+    of = comparison.set_index("metric")
+    assert rows[2]["tuned"] == f"{of.loc['rougeL', 'tuned_all']:.3f}"
+    assert list_whole(comparison.assign(excluded=0)) == []
+
+
+def test_controls_are_ordered_and_judged(comparison: pd.DataFrame, controls: pd.DataFrame) -> None:
+    rows = list_controls(controls, comparison)
+    assert [row["metric"] for row in rows[:4]] == ["ROUGE-1 F1"] * 3 + ["ROUGE-2 F1"]
+    beaten = {(row["metric"], row["arm"]): row["beaten"] for row in rows}
+    assert beaten["ROUGE-L F1", "Nearest training answer"] == "yes"
+    assert beaten["Exact match", "Echoed question"] == "no"
+    assert beaten["Length ratio", "Echoed question"] == "–"
+    falling = controls.assign(tuned_difference_low=-0.01)
+    assert {row["beaten"] for row in list_controls(falling, comparison)} == {"no", "–"}
+
+
+def test_a_run_without_complete_answers_is_reported(
+    inputs: dict[str, Any], endless: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
+    comparison, controls = endless
+    page = Page(make_report({**inputs, "comparison": comparison, "controls": controls}))
+    assert "ROUGE-L F1 could not be compared (n = 0 of 60" in page.text.replace("\u00a0", " ")
+    assert "only 0 of 60 pairs are left by evaluation.exclude" in page.text
+    assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+    beaten = {(row["metric"], row["arm"]): row["beaten"] for row in list_controls(controls, comparison)}
+    assert beaten["ROUGE-L F1", "Echoed question"] == "yes"
+    assert beaten["Exact match", "Echoed question"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "shown"),
+    [
+        (112.34, 1, "112.3"),
+        (12345.6, 1, "12,345.6"),
+        (-0.0004, 3, "0.000"),
+        (-0.012, 3, "-0.012"),
+        (3.2e9, 1, "3.2e+09"),
+        (math.nan, 2, "–"),
+    ],
+)
+def test_numbers(value: float, places: int, shown: str) -> None:
+    assert number(value, places) == shown
+
+
+def test_intervals_and_p_values() -> None:
+    assert interval(1.0, 2.0, 1) == "[1.0, 2.0]"
+    assert interval(math.nan, 2.0, 1) == ""
+    assert (p_value(0.0009), p_value(0.001), p_value(1.0)) == ("< 0.001", "= 0.001", "= 1.000")

@@ -1,0 +1,137 @@
+"""Fine-tuning: the adapter, its identity, and what must not move."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from med_lora.datasets.base_model import BaseModelDataset
+from med_lora.errors import InputError
+from med_lora.parameters import HardwareParams, LoraParams, OptimisationParams, PromptParams, TrainingParams
+from med_lora.pipelines.training.nodes import attach_adapter, checksums, tokenise_rows, train_adapter
+from med_lora.prompts import IGNORED_LABEL
+
+CPU = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=4, inference_batch_size=4, threads=0)
+LORA = LoraParams(r=4, alpha=8, dropout=0.1, target_modules="all-linear", use_rslora=False)
+PROMPT = PromptParams(template="Question: {question}\nAnswer:")
+TRAINING = TrainingParams(
+    max_length=48,
+    lora=LORA,
+    optimisation=OptimisationParams(
+        epochs=4,
+        learning_rate=1e-2,
+        effective_batch_size=4,
+        warmup_ratio=0.1,
+        schedule="cosine",
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        evaluations=2,
+        seed=3,
+    ),
+)
+
+
+class Split:
+    """A split as the catalog hands it over."""
+
+    def __init__(self, count: int) -> None:
+        topics = ["gout", "asthma", "anaemia", "shingles"]
+        self.frame = pd.DataFrame(
+            {
+                "id": [f"t:{n:05d}" for n in range(count)],
+                "question": [f"what is {topics[n % 4]} {n}?" for n in range(count)],
+                "answer": [f"{topics[n % 4]} is an illness, the number {n} of the list." for n in range(count)],
+            }
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        return self.frame
+
+
+@pytest.fixture
+def base_model(tiny_model: Any, tokenizer: Any, tmp_path: Path) -> Any:
+    folder = tmp_path / "base"
+    tiny_model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return BaseModelDataset(id=str(folder), revision=None).load()
+
+
+def weights(adapter: Any) -> dict[str, Any]:
+    from peft import get_peft_model_state_dict
+
+    return dict(get_peft_model_state_dict(adapter.model))
+
+
+def test_training_lowers_the_answer_loss_and_records_the_base(base_model: Any) -> None:
+    adapter, history = train_adapter(base_model, Split(16), Split(4), PROMPT, TRAINING, CPU)
+    losses = history[history.metric == "validation_loss"].value
+    assert losses.iloc[-1] < losses.iloc[0] - 0.1
+    identity = json.loads(adapter.files["med_lora.json"])
+    assert identity["base_model"]["sha256"] == base_model.sha256
+    assert identity["prompt_template"] == PROMPT.template
+    assert "library_name: peft" in adapter.files["README.md"]
+
+
+def test_adapter_is_the_same_twice_and_differs_by_seed(base_model: Any) -> None:
+    other = TRAINING.model_copy(update={"optimisation": TRAINING.optimisation.model_copy(update={"seed": 4})})
+    first, same, different = (
+        weights(train_adapter(base_model, Split(8), Split(4), PROMPT, recipe, CPU)[0])
+        for recipe in (TRAINING, TRAINING, other)
+    )
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert any(not torch.equal(first[name], different[name]) for name in first)
+
+
+def test_only_adapter_weights_are_trained(tiny_model: Any) -> None:
+    model = attach_adapter(tiny_model, LORA)
+    assert all(("lora_" in name) == value.requires_grad for name, value in model.named_parameters())
+    assert any("down_proj" in name for name, value in model.named_parameters() if value.requires_grad)
+
+
+def test_checksums_notice_any_moved_weight(tiny_model: Any) -> None:
+    model = attach_adapter(tiny_model, LORA)
+    before = checksums(model)
+    frozen = [value for value in model.parameters() if not value.requires_grad]
+    with torch.no_grad():
+        frozen[1][0, 0], frozen[1][0, 1] = frozen[1][0, 1].item() + 1e-6, frozen[1][0, 0].item()
+    assert checksums(model) != before
+
+
+def test_moved_base_weights_end_the_run(base_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import med_lora.pipelines.training.nodes as nodes
+
+    real_fit = nodes.fit
+
+    def careless(model: Any, *args: Any) -> Any:
+        with torch.no_grad():
+            next(value for value in model.parameters() if not value.requires_grad)[0, 0] += 1.0
+        return real_fit(model, *args)
+
+    monkeypatch.setattr(nodes, "fit", careless)
+    with pytest.raises(RuntimeError, match="moved weights of the base"):
+        train_adapter(base_model, Split(4), Split(4), PROMPT, TRAINING, CPU)
+
+
+def test_unknown_target_module_names_the_nearest(tiny_model: Any) -> None:
+    with pytest.raises(InputError, match=r"'q_prj'.*did you mean 'q_proj'"):
+        attach_adapter(tiny_model, LORA.model_copy(update={"target_modules": ["q_prj"]}))
+
+
+def test_rows_carry_loss_on_the_answer_and_cuts_are_counted(tokenizer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    rows = tokenise_rows(Split(3).to_pandas(), tokenizer, PROMPT, 20)
+    assert "3 of 3 pairs are longer than 20 tokens" in caplog.text
+    for row in rows:
+        assert len(row["input_ids"]) == len(row["labels"]) == 20
+        assert row["labels"][-1] != IGNORED_LABEL
+    assert "gout" not in caplog.text
+
+
+def test_empty_training_set_is_one_sentence(base_model: Any) -> None:
+    with pytest.raises(InputError, match="training set is empty"):
+        train_adapter(base_model, Split(0), Split(4), PROMPT, TRAINING, CPU)

@@ -1,0 +1,173 @@
+"""Configuration: every environment with every experiment, precedence, and typing errors at every depth."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from kedro.io import DataCatalog
+
+from med_lora.config_loader import ExperimentConfigLoader
+from med_lora.errors import InputError
+from med_lora.parameters import ProjectParams, parse_parameters
+
+from .conftest import ENVIRONMENTS, EXPERIMENTS, ROOT
+
+
+def load(env: str | None = None, conf: Path = ROOT / "conf", **runtime: Any) -> ExperimentConfigLoader:
+    return ExperimentConfigLoader(conf, env, runtime, base_env="base", default_run_env="cpu")
+
+
+def parameters(env: str | None = None, **runtime: Any) -> ProjectParams:
+    return parse_parameters(load(env, **runtime)["parameters"])
+
+
+@pytest.fixture(autouse=True)
+def no_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MED_LORA_EXPERIMENT", raising=False)
+    monkeypatch.delenv("MED_LORA_RAW", raising=False)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_environment_resolves_every_experiment(env: str, experiment: str) -> None:
+    loader = load(env, experiment=experiment)
+    given = parse_parameters(loader["parameters"])
+    assert given.experiment == experiment
+    assert given.hardware.model_dump() == yaml.safe_load((ROOT / "conf" / env / "globals.yml").read_text())["hardware"]
+    catalog = DataCatalog.from_config(loader["catalog"])
+    assert f"06_models/{experiment}/adapter" in str(catalog["adapter"])
+    for corpus in given.data_engineering.corpora:
+        assert f"raw_{corpus}" in loader["catalog"]
+
+
+def test_experiment_is_embedded_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parameters().experiment == "embedded"
+    monkeypatch.setenv("MED_LORA_EXPERIMENT", "genmedgpt_embedded")
+    assert parameters().experiment == "genmedgpt_embedded"
+    assert parameters(experiment="embedded").experiment == "embedded"
+
+
+def test_command_line_beats_experiment_beats_base() -> None:
+    base = yaml.safe_load((ROOT / "conf/base/parameters_training.yml").read_text())["training"]["optimisation"][
+        "epochs"
+    ]
+    file = yaml.safe_load((ROOT / "conf/experiments/genmedgpt_embedded.yml").read_text())
+    experiment = file["training"]["optimisation"]["epochs"]
+    assert base != experiment
+    assert parameters().training.optimisation.epochs == base
+    assert parameters(experiment="genmedgpt_embedded").training.optimisation.epochs == experiment
+    given = parameters(experiment="genmedgpt_embedded", training={"optimisation": {"epochs": 7}})
+    assert given.training.optimisation.epochs == 7
+    assert given.training.optimisation.learning_rate == parameters().training.optimisation.learning_rate
+
+
+def test_raw_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load()["catalog"]["raw_wikidoc"]["filepath"].startswith("data/01_raw/embedded/")
+    monkeypatch.setenv("MED_LORA_RAW", "/somewhere")
+    assert load()["catalog"]["raw_wikidoc"]["filepath"].startswith("/somewhere/wikidoc/")
+
+
+def test_catalog_follows_parameters() -> None:
+    catalog = load(model={"id": "some/model", "revision": "abc"})["catalog"]
+    assert catalog["base_model"]["id"] == "some/model"
+    assert catalog["base_model"]["revision"] == "abc"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"trainning": {}}, ["trainning", "training"]),
+        ({"training": {"max_lenght": 3}}, ["training.max_lenght", "max_length"]),
+        ({"training": {"lora": {"rr": 4}}}, ["training.lora.rr", "'r'"]),
+        ({"training": {"optimisation": {"epoch": 4}}}, ["training.optimisation.epoch", "'epochs'"]),
+        ({"corpora": {"wikidoc": {"lisence": "x"}}}, ["corpora.wikidoc.lisence", "licence"]),
+        ({"data_engineering": {"corpora": ["wikidocs"]}}, ["'wikidocs'", "'wikidoc'"]),
+        ({"training": {"lora": {"r": "big"}}}, ["training.lora.r", "'big'"]),
+        ({"training": {"lora": {"r": 0}}}, ["training.lora.r", "greater than 0"]),
+        ({"prompt": {"template": "no placeholder"}}, ["{question}"]),
+    ],
+)
+def test_wrong_parameters_name_key_and_nearest(given: dict[str, Any], named: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        parameters(**given)
+    for part in named:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_faults_are_listed_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        parameters(training={"lora": {"rr": 4, "alpha": -1}})
+    assert "training.lora.rr" in str(caught.value)
+    assert "training.lora.alpha" in str(caught.value)
+
+
+def test_unknown_experiment_and_environment_name_the_nearest() -> None:
+    with pytest.raises(click.ClickException, match="did you mean 'embedded'"):
+        load(experiment="embeded")
+    with pytest.raises(click.ClickException, match="did you mean 'a100'"):
+        load("a10")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("hardware: {device: cuda}\n", "must set neither"),
+        ("experiment: other\n", "must set neither"),
+        ("- a list\n", "must map parameter names"),
+        ("training: {lora: [\n", "not valid YAML"),
+    ],
+)
+def test_experiment_file_that_oversteps_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "conf/experiments/mine.yml").write_text(text)
+    with pytest.raises(click.ClickException, match=sentence):
+        load(conf=tmp_path / "conf", experiment="mine")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiment_is_a_diff(experiment: str) -> None:
+    """An experiment repeats no value that base already has."""
+    base = load(experiment="embedded")["parameters"]
+    given = yaml.safe_load((ROOT / f"conf/experiments/{experiment}.yml").read_text())
+    repeated = [path for path, value in leaves(given) if look_up(base, path) == value]
+    assert [path for path in repeated if path != ("description",)] == []
+
+
+def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    found = []
+    for key, value in tree.items():
+        found += leaves(value, (*path, key)) if isinstance(value, dict) else [((*path, key), value)]
+    return found
+
+
+def look_up(tree: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        tree = tree.get(key, {})
+    return tree
+
+
+def test_every_parameter_says_what_it_means() -> None:
+    """Each leaf of each parameter model carries a description."""
+
+    def check(model: Any) -> None:
+        for name, field in model.model_fields.items():
+            if hasattr(field.annotation, "model_fields"):
+                check(field.annotation)
+            elif name not in ("experiment", "corpora"):
+                assert field.description, f"{model.__name__}.{name}"
+
+    check(ProjectParams)
+
+
+def test_telemetry_is_off() -> None:
+    assert yaml.safe_load((ROOT / ".telemetry").read_text()) == {"consent": False}
+    import med_lora.hooks  # noqa: F401  (sets the variables)
+
+    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
