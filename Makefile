@@ -38,8 +38,9 @@ lock: $(READY)   ## resolve requirements.lock anew; the local label of a torch b
 		| sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
-embedded-base: $(READY)  ## make the embedded base model anew (needs MED_LORA_RAW/general; an hour or two)
-	MED_LORA_EXPERIMENT=embedded_base $(BIN)/kedro run --pipelines=pretraining --env=cpu_bf16
+embedded-base: $(READY)  ## train the embedded base model anew (needs MED_LORA_RAW/general; an hour)
+	$(BIN)/kedro run --pipelines=pretraining --env=cpu_bf16
+	cp $$(ls -d data/06_models/embedded/pretrained_model/*/pretrained_model | tail -n 1)/* data/06_models/embedded-base/
 
 clean:           ## remove the environment and every artifact of runs
 	rm -rf $(VENV) data/02_* data/03_* data/05_* data/06_models/*/*/[0-9]* data/07_* data/08_* .viz build

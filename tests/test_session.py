@@ -3,85 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.conftest import ROOT
+from tests.projects import SMALL, artifacts, kedro, newest
 
-# a run that tries to reach another machine fails in the connecting call
-NO_NETWORK = """
-import socket
-_connect = socket.socket.connect
-def connect(self, address, *rest):
-    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
-        raise RuntimeError(f"network call to {address!r}")
-    return _connect(self, address, *rest)
-def getaddrinfo(host, *rest, **options):
-    raise RuntimeError(f"name look-up of {host!r}")
-socket.socket.connect = connect
-socket.getaddrinfo = getaddrinfo
-"""
-SMALL = (
-    "training.optimisation.epochs=1,training.lora.r=4,evaluation.max_new_tokens=12,evaluation.bootstrap_samples=500,"
-    "data_engineering.split.train=60,data_engineering.split.validation=10,data_engineering.split.test=12"
-)
+Finished = tuple[Path, subprocess.CompletedProcess[str]]
 
 
-def copy_project(target: Path) -> Path:
-    for part in ("conf", "src", "data/01_raw/embedded", "data/06_models/embedded-base"):
-        shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("pyproject.toml", ".telemetry"):
-        shutil.copy(ROOT / part, target / part)
-    (target / "guard").mkdir()
-    (target / "guard" / "sitecustomize.py").write_text(NO_NETWORK)
-    return target
-
-
-def kedro(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MED_LORA", "KEDRO"))}
-    # HF_HUB_OFFLINE would hide a call home, so the run gets none
-    environment.pop("HF_HUB_OFFLINE", None)
-    environment |= {"PYTHONPATH": f"{project / 'guard'}{os.pathsep}{project / 'src'}", "COLUMNS": "200", **variables}
-    command = [sys.executable, "-m", "kedro", *arguments]
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-
-
-def artifacts(project: Path) -> set[Path]:
-    """Every file that a run could have written."""
-    kept = ("01_raw", "embedded-base")
-    return {
-        path
-        for path in (project / "data").rglob("*")
-        if path.is_file() and not any(part in path.parts for part in kept)
-    }
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A project in which the default pipeline has run once, small."""
-    project = copy_project(tmp_path_factory.mktemp("finished"))
-    result = kedro(project, "run", f"--params={SMALL}")
-    assert result.returncode == 0, result.stderr[-3000:]
-    return project, result
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return copy_project(tmp_path)
-
-
-def newest(project: Path, pattern: str) -> Path:
-    (found,) = (project / "data").glob(pattern)
-    return max(found.iterdir())
-
-
-def test_default_run_ends_with_headline_and_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_default_run_ends_with_headline_and_report(finished: Finished) -> None:
     project, result = finished
     headline = json.loads((newest(project, "08_reporting/embedded/headline.json") / "headline.json").read_text())
     report = newest(project, "08_reporting/embedded/report.html") / "report.html"
@@ -91,7 +28,7 @@ def test_default_run_ends_with_headline_and_report(finished: tuple[Path, subproc
         assert word in headline["sentence"]
 
 
-def test_default_run_makes_every_artifact_once(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_default_run_makes_every_artifact_once(finished: Finished) -> None:
     project, _ = finished
     for layer, names in {
         "05_model_input": ["train", "validation", "test"],
@@ -115,7 +52,7 @@ def test_default_run_makes_every_artifact_once(finished: tuple[Path, subprocess.
             assert len(versions) == 1, f"{layer}/{name}"
 
 
-def test_default_run_logs_no_record_text(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_default_run_logs_no_record_text(finished: Finished) -> None:
     project, result = finished
     pairs = pd.concat(
         pd.read_parquet(path) for path in (project / "data/03_primary").rglob("qa_pairs.parquet/*/*.parquet")
@@ -125,7 +62,7 @@ def test_default_run_logs_no_record_text(finished: tuple[Path, subprocess.Comple
     assert not [identifier for identifier, answer in zip(pairs.id, pairs.answer, strict=True) if answer[:60] in log]
 
 
-def test_adapter_loads_with_peft_alone(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_adapter_loads_with_peft_alone(finished: Finished) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -135,7 +72,7 @@ def test_adapter_loads_with_peft_alone(finished: tuple[Path, subprocess.Complete
     assert adapted.peft_config["default"].r == 4
 
 
-def test_same_command_gives_the_same_numbers(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_same_command_gives_the_same_numbers(finished: Finished) -> None:
     project, _ = finished
     assert kedro(project, "run", f"--params={SMALL}").returncode == 0
     for pattern in (
@@ -203,13 +140,13 @@ def empty_corpus(raw: Path) -> None:
 
 @pytest.mark.parametrize("harm", [break_json, wrong_columns, empty_corpus, shutil.rmtree])
 def test_bad_input_names_the_file_and_keeps_the_previous_version(
-    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, harm: object
+    finished: Finished, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     project, _ = finished
     before = artifacts(project)
     raw = tmp_path / "raw"
     shutil.copytree(ROOT / "data/01_raw/embedded", raw)
-    harm(raw)  # type: ignore[operator]
+    harm(raw)
     result = kedro(project, "run", MED_LORA_RAW=str(raw))
     assert result.returncode == 1
     assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
@@ -241,3 +178,32 @@ def test_every_node_has_resolvable_hints() -> None:
     for name, pipeline in register_pipelines().items():
         for node in pipeline.nodes:
             assert "return" in typing.get_type_hints(node.func), f"{name}: {node.name}"
+
+
+def test_pretraining_makes_a_model_that_transformers_loads(project: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    raw = tmp_path / "raw"
+    (raw / "general").mkdir(parents=True)
+    chapter = (
+        "# One\n\n"
+        + "The river flows past the old town and its many boats to the sea, and the people live from it. " * 30
+    )
+    (raw / "general" / "town.md").write_text("\n".join([chapter] * 40))
+    (project / "conf/experiments/tiny.yml").write_text(
+        "pretraining:\n  corpus: [town.md]\n  block_length: 64\n  samples: [The river]\n  validation_fraction: 0.1\n"
+        "  architecture: {vocabulary: 300, hidden_size: 16, layers: 1, heads: 1, intermediate_size: 16}\n"
+        "  optimisation: {epochs: 1, evaluations: 1}\n"
+    )
+    arguments = ["run", "--pipelines=pretraining", "--params=experiment=tiny,description=a test"]
+    result = kedro(project, *arguments, MED_LORA_RAW=str(raw))
+    assert result.returncode == 0, result.stderr[-2000:]
+    folder = newest(project, "06_models/tiny/pretrained_model") / "pretrained_model"
+    assert AutoModelForCausalLM.from_pretrained(folder).config.hidden_size == 16
+    assert AutoTokenizer.from_pretrained(folder).decode([0]) == "<|endoftext|>"
+
+
+def test_pretraining_without_its_corpus_is_one_sentence(project: Path) -> None:
+    result = kedro(project, "run", "--pipelines=pretraining")
+    assert result.returncode == 1
+    assert "data/01_raw/embedded/general does not exist" in " ".join(result.stderr.split("Error: ")[-1].split())

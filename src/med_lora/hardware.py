@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from med_lora.errors import InputError
@@ -42,15 +41,6 @@ def check_device(hardware: HardwareParams) -> None:
             f"This environment needs a GPU named {hardware.gpu!r} and this machine has {', '.join(names)}; "
             "choose the environment of that card, or --env=cpu."
         )
-
-
-def autocast(hardware: HardwareParams) -> AbstractContextManager[Any]:
-    """Mixed-precision context of the environment; a no-op in fp32."""
-    import torch
-
-    if hardware.precision == "fp32":
-        return nullcontext()
-    return torch.autocast(hardware.device, dtype=torch.bfloat16 if hardware.precision == "bf16" else torch.float16)
 
 
 def _cpu_has_bf16() -> bool:

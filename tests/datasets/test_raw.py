@@ -14,7 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from kedro.io.core import DatasetError
 
-from med_lora.datasets.raw import JSONRecordsDataset, MedQuADDataset, ParquetRecordsDataset, TextbookDataset
+from med_lora.datasets.raw import (
+    JSONRecordsDataset,
+    MedQuADDataset,
+    ParquetRecordsDataset,
+    TextbookDataset,
+    TextFilesDataset,
+)
 from med_lora.errors import InputError
 
 ALPACA = ["instruction", "input", "output"]
@@ -296,3 +302,26 @@ def test_faulty_textbooks(tmp_path: Path, name: str, content: bytes, message: st
 def test_textbooks_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be a folder"):
         TextbookDataset(filepath=str(write_json(tmp_path / "a.json", []))).load()
+
+
+def test_text_files_by_name(tmp_path: Path) -> None:
+    for name, content in {"b.md": "second", "a.txt": "\ufefffirst", "c.json": "ignored"}.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    table = TextFilesDataset(filepath=str(tmp_path)).load()
+    assert table.to_numpy().tolist() == [["a.txt", "first"], ["b.md", "second"]]
+
+
+def test_text_files_of_a_remote_file_system() -> None:
+    fsspec.filesystem("memory").pipe_file("/general/a.md", b"first")
+    table = TextFilesDataset(filepath="memory:///general").load()
+    assert table.to_numpy().tolist() == [["a.md", "first"]]
+
+
+def test_faulty_text_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no records"):
+        TextFilesDataset(filepath=str(tmp_path)).load()
+    (tmp_path / "a.md").write_bytes(b"caf\xe9")
+    with pytest.raises(InputError, match=r"a\.md is not UTF-8: byte 0xe9 at offset 3"):
+        TextFilesDataset(filepath=str(tmp_path)).load()
+    with pytest.raises(InputError, match="must be a folder"):
+        TextFilesDataset(filepath=str(tmp_path / "a.md")).load()

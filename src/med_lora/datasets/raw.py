@@ -17,7 +17,7 @@ from med_lora.datasets.errors import DatasetInputError
 from med_lora.datasets.medquad import MedQuADDataset
 from med_lora.datasets.raw_base import RawDataset, decode_utf8, text_table
 
-__all__ = ["JSONRecordsDataset", "MedQuADDataset", "ParquetRecordsDataset", "TextbookDataset"]
+__all__ = ["JSONRecordsDataset", "MedQuADDataset", "ParquetRecordsDataset", "TextFilesDataset", "TextbookDataset"]
 
 
 class JSONRecordsDataset(RawDataset):
@@ -95,6 +95,19 @@ class ParquetRecordsDataset(RawDataset):
 
     def _describe(self) -> dict[str, Any]:
         return super()._describe() | {"columns": self._columns}
+
+
+class TextFilesDataset(RawDataset):
+    """A folder of text files (``.md``, ``.txt``): a table with the columns file (its name) and text, sorted by file."""
+
+    def _read(self) -> pd.DataFrame:
+        if not self._fs.isdir(self._path):
+            raise DatasetInputError(f"{self._place} must be a folder of text files.")
+        root = PurePosixPath(self._fs._strip_protocol(self._path))
+        names = sorted(PurePosixPath(path).name for path in self._fs.ls(self._path, detail=False))
+        texts = [name for name in names if name.endswith((".md", ".txt"))]
+        rows = [(name, decode_utf8(self._fs.cat_file(str(root / name)), f"{self._place}/{name}")) for name in texts]
+        return text_table(rows, ["file", "text"])
 
 
 class TextbookDataset(RawDataset):

@@ -46,6 +46,10 @@ def general_text() -> pd.DataFrame:
     return pd.DataFrame({"document": [f"town.md:{n:05d}" for n in range(12)], "text": [PROSE] * 12})
 
 
+def files(name: str, text: str) -> pd.DataFrame:
+    return pd.DataFrame({"file": [name], "text": [text]})
+
+
 def test_markdown_becomes_prose_documents() -> None:
     text = f"# Preface\n\n## Harbour\n\n{PROSE}\n\n- A short list item.\n\n# Next\n\nas shown in , {PROSE}\n\n# Empty\n"
     assert split_markdown(text) == [PROSE]
@@ -70,16 +74,16 @@ def test_wikitext_is_detokenised_and_unknown_words_are_dropped() -> None:
 
 def test_unknown_file_names_the_nearest(pretraining: PretrainingParams) -> None:
     with pytest.raises(InputError, match=r"did you mean 'towns\.md'"):
-        clean_general_text({"towns.md": lambda: PROSE}, pretraining)
+        clean_general_text(files("towns.md", PROSE), pretraining)
 
 
 def test_corpus_without_prose_is_refused(pretraining: PretrainingParams) -> None:
     with pytest.raises(InputError, match="holds no text"):
-        clean_general_text({"town.md": lambda: "# Title\n"}, pretraining)
+        clean_general_text(files("town.md", "# Title\n"), pretraining)
 
 
 def test_documents_keep_file_and_number(pretraining: PretrainingParams) -> None:
-    text = clean_general_text({"town.md": lambda: f"# A\n\n{PROSE}\n\n# B\n\n{PROSE}\n"}, pretraining)
+    text = clean_general_text(files("town.md", f"# A\n\n{PROSE}\n\n# B\n\n{PROSE}\n"), pretraining)
     assert text["document"].tolist() == ["town.md:00000", "town.md:00001"]
 
 
@@ -133,7 +137,7 @@ def test_shipped_recipe_uses_no_non_commercial_text_and_every_source_is_on_recor
 def test_real_general_text_reads_as_prose(pretraining: PretrainingParams, real_corpora: Any) -> None:
     file = real_corpora / "general" / "wikitext2_valid.txt"
     params = pretraining.model_copy(update={"corpus": ["wikitext2_valid.txt"]})
-    text = clean_general_text({"wikitext2_valid.txt": lambda: file.read_text(encoding="utf-8")}, params)
+    text = clean_general_text(files(file.name, file.read_text(encoding="utf-8")), params)
     joined = " ".join(text["text"])
     assert len(text) > 100
     assert "<unk>" not in joined

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 
 import pandas as pd
 
@@ -27,8 +26,8 @@ _WIKITEXT_REPAIRS = (
 )
 
 
-def clean_general_text(raw_general: dict[str, Callable[[], str]], pretraining: PretrainingParams) -> pd.DataFrame:
-    """Documents of the chosen files: columns ``document`` (file and running number) and ``text``.
+def clean_general_text(raw_general: pd.DataFrame, pretraining: PretrainingParams) -> pd.DataFrame:
+    """Documents of the chosen files (columns ``file`` and ``text``): columns ``document`` (file and number), ``text``.
 
     Sentences with WikiText's ``<unk>`` and sentences that lost a figure reference are dropped whole, so that the
     model is not taught their gaps.
@@ -36,13 +35,14 @@ def clean_general_text(raw_general: dict[str, Callable[[], str]], pretraining: P
     Raises:
         InputError: if a named file is not among ``raw_general``.
     """
+    contents = dict(zip(raw_general["file"], raw_general["text"], strict=True))
     documents: list[tuple[str, str]] = []
     for name in pretraining.corpus:
-        if name not in raw_general:
+        if name not in contents:
             raise InputError(
-                f"pretraining.corpus names {name!r}, which is no file of the general corpus{nearest(name, raw_general)}"
+                f"pretraining.corpus names {name!r}, which is no file of the general corpus{nearest(name, contents)}"
             )
-        texts = split_wikitext(raw_general[name]()) if "wikitext" in name else split_markdown(raw_general[name]())
+        texts = split_wikitext(contents[name]) if "wikitext" in name else split_markdown(contents[name])
         documents += [(f"{name}:{number:05d}", text) for number, text in enumerate(texts)]
         logger.info("Read %s: %d documents, %d words.", name, len(texts), sum(len(text.split()) for text in texts))
     if not documents:

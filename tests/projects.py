@@ -1,0 +1,73 @@
+"""Copies of the project to run commands in, cut off from every other machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+# a run that tries to reach another machine fails in the connecting call
+NO_NETWORK = """
+import socket
+_connect = socket.socket.connect
+def connect(self, address, *rest):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+        raise RuntimeError(f"network call to {address!r}")
+    return _connect(self, address, *rest)
+_getaddrinfo = socket.getaddrinfo
+def getaddrinfo(host, *rest, **options):
+    if host not in (None, "localhost", "127.0.0.1", "::1"):
+        raise RuntimeError(f"name look-up of {host!r}")
+    return _getaddrinfo(host, *rest, **options)
+socket.socket.connect = connect
+socket.getaddrinfo = getaddrinfo
+"""
+SMALL = (
+    "training.optimisation.epochs=1,training.lora.r=4,evaluation.max_new_tokens=12,evaluation.bootstrap_samples=500,"
+    "data_engineering.split.train=60,data_engineering.split.validation=10,data_engineering.split.test=12"
+)
+
+
+def copy_project(target: Path) -> Path:
+    for part in ("conf", "src", "data/01_raw/embedded", "data/06_models/embedded-base"):
+        shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / part, target / part)
+    (target / "guard").mkdir()
+    (target / "guard" / "sitecustomize.py").write_text(NO_NETWORK)
+    return target
+
+
+def run_environment(project: Path, **variables: str) -> dict[str, str]:
+    """This process's variables less those that steer a run, with the network guarded."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MED_LORA", "KEDRO"))}
+    # HF_HUB_OFFLINE would hide a call home, so the run gets none
+    environment.pop("HF_HUB_OFFLINE", None)
+    guarded = f"{project / 'guard'}{os.pathsep}{project / 'src'}"
+    return environment | {"PYTHONPATH": guarded, "COLUMNS": "200", **variables}
+
+
+def kedro(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``kedro ARGUMENTS`` in the project."""
+    command = [sys.executable, "-m", "kedro", *arguments]
+    environment = run_environment(project, **variables)
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def artifacts(project: Path) -> set[Path]:
+    """Every file that a run could have written."""
+    kept = ("01_raw", "embedded-base")
+    return {
+        path
+        for path in (project / "data").rglob("*")
+        if path.is_file() and not any(part in path.parts for part in kept)
+    }
+
+
+def newest(project: Path, pattern: str) -> Path:
+    (found,) = (project / "data").glob(pattern)
+    return max(found.iterdir())
