@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check slow viz lock embedded-base clean
+.PHONY: help run test lint check slow viz lock embedded-base clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -22,7 +22,9 @@ run: $(READY)    ## install, then run the embedded experiment to its report
 test: $(READY)   ## install, then run the tests
 	$(BIN)/python -m pytest -m "not slow"
 
-check: $(READY)  ## format, lint and types
+check: lint test ## format, lint, types and tests
+
+lint: $(READY)   ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -41,6 +43,7 @@ lock: $(READY)   ## resolve requirements.lock anew; the local label of a torch b
 embedded-base: $(READY)  ## train the embedded base model anew (needs MED_LORA_RAW/general; an hour)
 	$(BIN)/kedro run --pipelines=pretraining --env=cpu_bf16
 	cp $$(ls -d data/06_models/embedded/pretrained_model/*/pretrained_model | tail -n 1)/* data/06_models/embedded-base/
+	rm -f data/06_models/embedded-base/_SUCCESS
 
 clean:           ## remove the environment and every artifact of runs
-	rm -rf $(VENV) data/02_* data/03_* data/05_* data/06_models/*/*/[0-9]* data/07_* data/08_* .viz build
+	rm -rf $(VENV) data/0[234578]_*/* data/06_models/*/*/[0-9]* .viz build

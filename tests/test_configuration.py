@@ -73,6 +73,21 @@ def test_raw_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert load()["catalog"]["raw_wikidoc"]["filepath"].startswith("/somewhere/wikidoc/")
 
 
+def test_catalog_that_names_no_parameter_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "conf/base/catalog_mine.yml").write_text(
+        "mine: {type: MemoryDataset, data: '${parameters:modle.id}'}\n"
+    )
+    with pytest.raises(click.ClickException, match=r"'modle\.id', which does not exist"):
+        load(conf=tmp_path / "conf")["catalog"]
+
+
+def test_registry_without_an_experiment_knows_every_corpus() -> None:
+    from med_lora import pipeline_registry
+
+    assert set(parameters().corpora) == set(pipeline_registry.ALL_CORPORA)
+
+
 def test_catalog_follows_parameters() -> None:
     catalog = load(model={"id": "some/model", "revision": "abc"})["catalog"]
     assert catalog["base_model"]["id"] == "some/model"
@@ -90,6 +105,11 @@ def test_catalog_follows_parameters() -> None:
         ({"data_engineering": {"corpora": ["wikidocs"]}}, ["'wikidocs'", "'wikidoc'"]),
         ({"training": {"lora": {"r": "big"}}}, ["training.lora.r", "'big'"]),
         ({"training": {"lora": {"r": 0}}}, ["training.lora.r", "greater than 0"]),
+        ({"training": {"lora": {"r": True}}}, ["training.lora.r", "True"]),
+        ({"training": {"lora": {"use_rslora": "on"}}}, ["training.lora.use_rslora", "'on'"]),
+        ({"data_engineering": {"cleaning": {"max_answer_words": 1}}}, ["max_answer_words is below"]),
+        ({"pretraining": {"block_length": 4096}}, ["block_length exceeds"]),
+        ({"pretraining": {"architecture": {"heads": 5}}}, ["even multiple of heads"]),
         ({"prompt": {"template": "no placeholder"}}, ["{question}"]),
     ],
 )
@@ -113,6 +133,9 @@ def test_unknown_experiment_and_environment_name_the_nearest() -> None:
         load(experiment="embeded")
     with pytest.raises(click.ClickException, match="did you mean 'a100'"):
         load("a10")
+    for folder in ("base", "experiments"):
+        with pytest.raises(click.ClickException, match="There is no environment"):
+            load(folder)
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,10 @@ def test_another_card_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     check_device(hardware("v100"))
 
 
-def test_a_card_among_others_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_visible_cards_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpu(monkeypatch, "Quadro RTX 8000", "NVIDIA A100-PCIE-40GB")
-    check_device(hardware("a100"))
+    with pytest.raises(InputError, match=r"2 are visible.*CUDA_VISIBLE_DEVICES"):
+        check_device(hardware("a100"))
 
 
 @pytest.mark.parametrize("chip", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT
-from tests.projects import SMALL, artifacts, kedro, newest
+from tests.projects import SMALL, artifacts, kedro, network_attempts, newest, run_environment
 
 Finished = tuple[Path, subprocess.CompletedProcess[str]]
 
@@ -60,6 +60,17 @@ def test_default_run_logs_no_record_text(finished: Finished) -> None:
     log = result.stdout + result.stderr
     assert len(pairs) > 300
     assert not [identifier for identifier, answer in zip(pairs.id, pairs.answer, strict=True) if answer[:60] in log]
+
+
+def test_default_run_reaches_for_no_other_machine(finished: Finished) -> None:
+    project, _ = finished
+    assert network_attempts(project) == ""
+
+
+def test_the_network_guard_notices_an_attempt(project: Path) -> None:
+    code = "import urllib.request as r\ntry: r.urlopen('http://example.org')\nexcept OSError: pass"
+    subprocess.run([sys.executable, "-c", code], env=run_environment(project), check=True)
+    assert "example.org" in network_attempts(project)
 
 
 def test_adapter_loads_with_peft_alone(finished: Finished) -> None:
@@ -151,8 +162,8 @@ def test_bad_input_names_the_file_and_keeps_the_previous_version(
     assert result.returncode == 1
     assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
     assert str(raw) in result.stderr.split("Error: ")[-1].replace("\n", "")
-    changed = {path for path in artifacts(project) ^ before if "02_intermediate" not in path.parts}
-    assert changed == set()
+    # corpora that were read before the fault may have been parsed anew; nothing that is derived from all of them is
+    assert not [path for path in artifacts(project) ^ before if "02_intermediate" not in path.parts]
 
 
 def test_registry_lists_without_heavy_imports(project: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams, OptimisationParams
 from med_lora.prompts import IGNORED_LABEL
-from med_lora.trainer import Row, collate, fit, mean_loss, micro_batch_size
+from med_lora.trainer import Row, collate, fit, mean_loss, micro_batch_size, validation_steps
 
 CPU = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=4, inference_batch_size=3, threads=0)
 RECIPE = OptimisationParams(
@@ -69,7 +69,36 @@ def test_collate_pads_to_the_right_and_masks_only_where_needed() -> None:
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 1, 1]]
     assert batch["labels"].tolist() == [[IGNORED_LABEL, 6, 7], [8, IGNORED_LABEL, IGNORED_LABEL]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert "attention_mask" not in collate([Row(input_ids=[5], labels=[5])] * 2, pad_id=1)
+    equal = [Row(input_ids=[5], labels=[5])] * 2
+    assert "attention_mask" not in collate(equal, pad_id=1)
+    assert collate(equal, pad_id=1, always_mask=True)["attention_mask"].tolist() == [[1], [1]]
+
+
+def test_a_gpu_batch_suits_the_fused_loss_of_trl(tiny_model: Any, tokenizer: Any, tmp_path: Any) -> None:
+    """TRL's own compute_loss, which a GPU run takes, on the batch such a run hands it: equal to the plain loss."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    data = rows(4, longest=1)
+    options = {"skip_prepare_dataset": True}
+    trainer = SFTTrainer(
+        model=tiny_model,
+        args=SFTConfig(tmp_path, use_cpu=True, report_to="none", max_length=None, dataset_kwargs=options, bf16=False),
+        train_dataset=Dataset.from_list([dict(row) for row in data]),
+        data_collator=lambda batch: collate(batch, 1, always_mask=True),
+        processing_class=tokenizer,
+    )
+    tiny_model.eval()
+    loss = float(trainer.compute_loss(tiny_model, collate(data, 1, always_mask=True)).detach())
+    assert loss == pytest.approx(mean_loss(tiny_model, data, 1, 4), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("steps", "evaluations", "due"),
+    [(6, 4, {2, 3, 4, 6}), (100, 8, {12, 25, 38, 50, 62, 75, 88, 100}), (3, 8, {1, 2, 3}), (7, 1, {7})],
+)
+def test_validation_is_evenly_spaced_and_ends_with_the_last_step(steps: int, evaluations: int, due: set[int]) -> None:
+    assert validation_steps(steps, evaluations) == due
 
 
 @pytest.mark.parametrize(
@@ -88,7 +117,7 @@ def test_training_lowers_the_loss_and_records_every_step(tiny_model: Any, tokeni
     assert mean_loss(tiny_model, data, 1, 4) < before - 0.1
     assert history[history.metric == "train_loss"].step.tolist() == [1, 2, 3, 4, 5, 6]
     validation = history[history.metric == "validation_loss"]
-    assert validation.step.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert validation.step.tolist() == [0, 2, 3, 4, 6]
     assert validation.value.iloc[0] == pytest.approx(before, rel=1e-5)
     assert result.tokens == 2 * sum(len(row["input_ids"]) for row in data)
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 from omegaconf.resolvers import oc
 from yaml import YAMLError
 
@@ -55,16 +56,25 @@ class ExperimentConfigLoader(OmegaConfigLoader):
             parameters = OmegaConf.create(self["parameters"])
 
             def look_up(path: str) -> Any:
-                return OmegaConf.select(parameters, path, throw_on_missing=True)
+                value: Any = parameters
+                for key in path.split("."):
+                    if key not in value:
+                        raise KeyError(f"parameter {path!r}, which does not exist")
+                    value = value[key]
+                return value
 
             OmegaConf.register_new_resolver("parameters", look_up, replace=True)
-        return super().__getitem__(key)
+        try:
+            return super().__getitem__(key)
+        except InterpolationResolutionError as error:
+            sentence = " ".join(str(error).split("\n", 1)[0].split())
+            raise click.ClickException(f"The configuration of {key!r} cannot be resolved: {sentence}") from error
 
 
 def _check_environment(conf: Path, env: str | None) -> None:
-    if env is None or (conf / env).is_dir():
-        return
     known = [folder.name for folder in conf.iterdir() if (folder / "globals.yml").is_file() and folder.name != "base"]
+    if env is None or env in known:
+        return
     raise click.ClickException(f"There is no environment {env!r} in {conf}{nearest(env, known)}")
 
 

@@ -36,9 +36,14 @@ def check_device(hardware: HardwareParams) -> None:
             "or install a CUDA build of torch."
         )
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    if not any(hardware.gpu in name for name in names):
+    if len(names) > 1:
         raise InputError(
-            f"This environment needs a GPU named {hardware.gpu!r} and this machine has {', '.join(names)}; "
+            f"This environment is for one GPU and {len(names)} are visible ({', '.join(names)}); show it one with the "
+            "environment variable CUDA_VISIBLE_DEVICES."
+        )
+    if hardware.gpu not in names[0]:
+        raise InputError(
+            f"This environment needs a GPU named {hardware.gpu!r} and this machine has {names[0]}; "
             "choose the environment of that card, or --env=cpu."
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
+from kedro.io import MemoryDataset
 
 from med_lora.errors import InputError
 from med_lora.hardware import check_device
@@ -29,6 +30,7 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         self._parameters: ProjectParams
+        self._catalog: Any
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -41,6 +43,19 @@ class ProjectHooks:
             raise click.ClickException(str(error)) from error
         pipeline_registry.select_corpora(self._parameters.data_engineering.corpora)
         pipelines.configure(pipeline_registry.__name__)
+
+    @hook_impl
+    def after_catalog_created(self, catalog: Any) -> None:
+        """Keep the catalog, to tell what is written from what stays in memory."""
+        self._catalog = catalog
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Say what was written, with its rows where it has any."""
+        if isinstance(self._catalog[dataset_name], MemoryDataset):
+            return
+        rows = f", {len(data)} rows" if hasattr(data, "column_names") or hasattr(data, "columns") else ""
+        logger.info("Wrote %s%s.", dataset_name, rows)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Any) -> None:

@@ -16,9 +16,9 @@ SplitSize = Annotated[int, Field(ge=0)] | Fraction
 
 
 class Parameters(BaseModel):
-    """Base of all parameter models: immutable, strict about keys."""
+    """Base of all parameter models: immutable, strict about keys and types (``true`` is no rank, "8" no number)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class HardwareParams(Parameters):
@@ -60,6 +60,12 @@ class CleaningParams(Parameters):
         description="pairs whose word-3-gram sets have at least this Jaccard similarity count as near duplicates"
     )
 
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> CleaningParams:
+        if self.max_answer_words < self.min_answer_words:
+            raise ValueError("max_answer_words is below min_answer_words")
+        return self
+
 
 class SplitParams(Parameters):
     """Sizes of the splits: a count of pairs, or a fraction of all pairs."""
@@ -98,14 +104,18 @@ class OptimisationParams(Parameters):
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(description="learning rate after warm-up")
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(description="AdamW weight decay")
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which it is clipped")
-    evaluations: PositiveInt = Field(description="validation losses taken during training, evenly spaced")
+    evaluations: PositiveInt = Field(
+        description="validation losses during training, evenly spaced, besides the one before it"
+    )
     seed: int = Field(description="seed of initialisation, shuffling and dropout")
 
 
 class TrainingParams(Parameters):
     """Fine-tuning of the base model with LoRA."""
 
-    max_length: PositiveInt = Field(description="longest sequence trained on, in tokens, prompt and answer together")
+    max_length: Annotated[int, Field(ge=2)] = Field(
+        description="longest sequence trained on, in tokens, prompt and answer together"
+    )
     lora: LoraParams
     optimisation: OptimisationParams
 
@@ -150,17 +160,29 @@ class ArchitectureParams(Parameters):
     intermediate_size: PositiveInt = Field(description="width of the feed-forward layers")
     context_length: PositiveInt = Field(description="longest sequence, in tokens")
 
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> ArchitectureParams:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError("hidden_size must be an even multiple of heads, since rotary positions turn pairs")
+        return self
+
 
 class PretrainingParams(Parameters):
     """A small base language model from general text."""
 
-    corpus: list[str] = Field(min_length=1, description="files of the general corpus used, without their endings")
+    corpus: list[str] = Field(min_length=1, description="files of the general corpus used")
     validation_fraction: Fraction = Field(description="part of the documents held out for the validation loss")
     block_length: PositiveInt = Field(description="tokens in one training row")
     architecture: ArchitectureParams
     optimisation: OptimisationParams
     samples: list[str] = Field(description="beginnings that the finished model continues, shown on its card")
     sample_tokens: PositiveInt = Field(description="tokens of each continuation")
+
+    @model_validator(mode="after")
+    def _blocks_fit_the_context(self) -> PretrainingParams:
+        if self.block_length > self.architecture.context_length:
+            raise ValueError("block_length exceeds architecture.context_length")
+        return self
 
 
 class ProjectParams(Parameters):

@@ -10,8 +10,9 @@ from kedro.pipeline import Pipeline
 from med_lora.errors import nearest
 from med_lora.pipelines import data_engineering, evaluation, pretraining, reporting, training
 
-# The corpora of conf/base; a run replaces them by its experiment's (see ProjectHooks.after_context_created).
-_corpora: tuple[str, ...] = ("genmedgpt", "wikidoc", "medquad", "medical_terms", "textbooks")
+# Every corpus of conf/base. A run replaces them by its experiment's (see ProjectHooks.after_context_created).
+ALL_CORPORA = ("genmedgpt", "wikidoc", "medquad", "medical_terms", "textbooks")
+_corpora: tuple[str, ...] = ALL_CORPORA
 
 
 class Registry(dict[str, Pipeline]):

@@ -67,3 +67,8 @@ def tokenise_pair(question: str, answer: str, template: str, tokenizer: Any, max
     ]
     room = max_length - len(prompt_ids)
     return Tokenised(prompt_ids, answer_ids[:room], prompt_cut, max(0, len(answer_ids) - room))
+
+
+def context_length(model: Any) -> int | None:
+    """Positions the model was built for, or None where its configuration sets no limit."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)

@@ -79,6 +79,11 @@ def micro_batch_size(recipe: OptimisationParams, hardware: HardwareParams) -> in
     return max(size for size in range(1, min(total, hardware.micro_batch_size) + 1) if total % size == 0)
 
 
+def validation_steps(steps: int, evaluations: int) -> set[int]:
+    """The steps, evenly spaced up to the last, after which the validation loss is taken; step 0 comes on top."""
+    return {max(1, round(number * steps / evaluations)) for number in range(1, evaluations + 1)}
+
+
 def mean_loss(model: Any, rows: Sequence[Row], pad_id: int, batch_size: int) -> float:
     """Cross-entropy in nats a label token: the sum over all rows divided by the number of their label tokens."""
     import torch
@@ -100,8 +105,11 @@ def mean_loss(model: Any, rows: Sequence[Row], pad_id: int, batch_size: int) -> 
     return total / count
 
 
-def collate(rows: Sequence[Row], pad_id: int) -> dict[str, Any]:
-    """Right-padded tensors [rows, tokens]: ``input_ids``, ``labels`` and, if rows differ, ``attention_mask``."""
+def collate(rows: Sequence[Row], pad_id: int, always_mask: bool = False) -> dict[str, Any]:
+    """Right-padded tensors [rows, tokens]: ``input_ids``, ``labels`` and, if rows differ, ``attention_mask``.
+
+    TRL's fused loss, which a GPU takes, wants the mask in any case (``always_mask``).
+    """
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)
@@ -110,7 +118,7 @@ def collate(rows: Sequence[Row], pad_id: int) -> dict[str, Any]:
         "input_ids": [row["input_ids"] + [pad_id] * gap for row, gap in zip(rows, missing, strict=True)],
         "labels": [row["labels"] + [IGNORED_LABEL] * gap for row, gap in zip(rows, missing, strict=True)],
     }
-    if any(missing):  # without a mask the attention kernel takes its faster causal path
+    if always_mask or any(missing):  # without a mask the attention kernel takes its faster causal path
         batch["attention_mask"] = [[1] * (longest - gap) + [0] * gap for gap in missing]
     return {name: torch.tensor(values) for name, values in batch.items()}
 
@@ -170,7 +178,7 @@ def _make_trainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list([dict(row) for row in train]),
-        data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
+        data_collator=lambda rows: collate(rows, tokenizer.pad_token_id, always_mask=hardware.device == "cuda"),
         processing_class=tokenizer,
     )
     for printing in (ProgressCallback, PrinterCallback):  # the monitor's bar replaces both
@@ -193,12 +201,12 @@ def _make_monitor(
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.bar = tqdm(total=state.max_steps, desc="training", unit="step", disable=None)
-            self.every = max(1, state.max_steps // recipe.evaluations)
+            self.due = validation_steps(state.max_steps, recipe.evaluations)
             self._validate(state)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.bar.update()
-            if state.global_step % self.every == 0 or state.global_step == state.max_steps:
+            if state.global_step in self.due:
                 self._validate(state)
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

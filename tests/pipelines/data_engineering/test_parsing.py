@@ -107,6 +107,12 @@ def test_wiki_markup_goes_and_its_words_stay() -> None:
     assert strip_wiki_markup("[[File:x.png|thumb|a]]text") == "text"
 
 
+def test_nested_wiki_markup_leaves_no_remnant() -> None:
+    assert strip_wiki_markup("a{{x{{y|{{z}}}}|w}} joint") == "a joint"
+    assert strip_wiki_markup("[[File:x.png|thumb|of [[Greece]]]]text") == "text"
+    assert strip_wiki_markup("{{" * 1500 + "x" + "}}" * 1500) == ""
+
+
 @pytest.mark.parametrize("layout", ["alpaca", "medquad", "pages"])
 def test_wrong_columns_are_named(layout: str) -> None:
     with pytest.raises(InputError, match=r"raw_c lacks .* and has a, b; .* corpora\.c\.layout"):

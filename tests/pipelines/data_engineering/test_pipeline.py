@@ -15,17 +15,15 @@ from med_lora.pipelines.data_engineering import create_pipeline
 
 
 @pytest.mark.parametrize(
-    ("corpora", "passages", "nodes"),
+    ("corpora", "nodes"),
     [
-        (["medquad"], None, {"parse_medquad", "merge_and_clean", "split_pairs"}),
-        (["medquad", "textbooks"], None, {"parse_medquad", "merge_and_clean", "split_pairs", "read_passages"}),
-        (["medquad", "textbooks"], False, {"parse_medquad", "merge_and_clean", "split_pairs"}),
-        (["textbooks"], None, {"read_passages"}),
-        (["medquad"], True, {"parse_medquad", "merge_and_clean", "split_pairs", "read_passages"}),
+        (["medquad"], {"parse_medquad", "merge_and_clean", "split_pairs"}),
+        (["medquad", "textbooks"], {"parse_medquad", "merge_and_clean", "split_pairs", "read_passages"}),
+        (["textbooks"], {"read_passages"}),
     ],
 )
-def test_corpora_choose_the_branches(corpora: list[str], passages: bool | None, nodes: set[str]) -> None:
-    assert {node.name for node in create_pipeline(corpora, passages).nodes} == nodes
+def test_corpora_choose_the_branches(corpora: list[str], nodes: set[str]) -> None:
+    assert {node.name for node in create_pipeline(corpora).nodes} == nodes
 
 
 def test_parameters_are_typed_and_hints_resolve() -> None:

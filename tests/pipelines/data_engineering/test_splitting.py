@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,12 @@ def split(train: Any = None, validation: Any = 2, test: Any = 3, seed: int = 0) 
 
 def distinct(count: int, corpus: str = "c") -> pd.DataFrame:
     return make_pairs([(f"question {row} {corpus}?", f"answer {row} of {corpus}") for row in range(count)], corpus)
+
+
+def boilerplate(count: int) -> pd.DataFrame:
+    """Pairs with answers so similar to one another that only the bound on the size of groups keeps them apart."""
+    shared = " ".join(f"word{number}" for number in range(40))
+    return make_pairs([(f"question {row} about topic{row}", f"{shared} number{row}") for row in range(count)])
 
 
 def frames(splits: tuple[Any, ...]) -> list[pd.DataFrame]:
@@ -53,14 +61,54 @@ def test_groups_join_focus_question_answer_and_similar_texts() -> None:
         ("q f", "other"),
     ]
     focus = ["", "", "", "", "", "Gout", "", "", "gout"]
-    assert group_pairs(make_pairs(rows, focus=focus)).tolist() == [0, 1, 0, 1, 2, 2, 3, 3, 2]
+    grouping = group_pairs(make_pairs(rows, focus=focus))
+    assert grouping.numbers.tolist() == [0, 1, 0, 1, 2, 2, 3, 3, 2]
+    assert not grouping.refused
 
 
 def test_similar_boilerplate_does_not_chain_without_bound() -> None:
-    shared = " ".join(f"word{number}" for number in range(40))
-    pairs = make_pairs([(f"question {row} about topic{row}", f"{shared} number{row}") for row in range(100)])
-    sizes = group_pairs(pairs).value_counts()
-    assert sizes.max() == 20
+    numbers, refused = group_pairs(boilerplate(100))
+    assert numbers.value_counts().max() == 20
+    assert refused == {link for link in combinations(range(100), 2) if numbers[link[0]] != numbers[link[1]]}
+
+
+@pytest.mark.parametrize(("train", "validation"), [(None, 3), (45, 3), (None, 0.1)])
+def test_no_near_copy_of_a_test_pair_is_drawn(train: Any, validation: Any, caplog: pytest.LogCaptureFixture) -> None:
+    pairs = pd.concat([boilerplate(45), distinct(60, "d")], ignore_index=True)
+    numbers, refused = group_pairs(pairs)
+    assert numbers.value_counts().head(3).tolist() == [20, 20, 5]
+    with caplog.at_level(logging.INFO):
+        parts = frames(split_pairs(pairs, split(train=train, validation=validation, test=12)))
+    assert len(refused) == 20 * 20 + 2 * 20 * 5
+    assert f"{len(refused)} links between similar pairs were refused" in caplog.text
+    in_test = parts[2]["id"].str.startswith("c:")
+    assert in_test.sum() == 5
+    assert not any(part["id"].str.startswith("c:").any() for part in parts[:2])
+    left_out = re.findall(r"(\d+) pairs left out of (\w+), too similar to a test pair", caplog.text)
+    assert left_out
+    sizes = [len(part) for part in parts]
+    if train is None:
+        assert sum(int(count) for count, _ in left_out) + sum(sizes) == len(pairs)
+    else:
+        assert sizes == [45, 3, 12]
+    assert_apart(parts)
+
+
+def test_a_count_that_near_copies_leave_unmet_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    pairs = pd.concat([boilerplate(25), distinct(20, "d")], ignore_index=True)
+    parts = frames(split_pairs(pairs, split(train=20, validation=2, test=10)))
+    drawn = len(parts[0])
+    assert (len(parts[1]), len(parts[2])) == (2, 10)
+    assert drawn < 20
+    assert f"train: {drawn} pairs of the 20 asked for" in caplog.text
+    with pytest.raises(InputError, match="No pair is left for training"):
+        split_pairs(boilerplate(25), split(validation=0, test=5))
+
+
+@pytest.mark.parametrize("size", [0, 1, 0.05])
+def test_a_test_set_too_small_to_evaluate_is_refused(size: Any) -> None:
+    with pytest.raises(InputError, match=r"needs 2 at least; raise data_engineering\.split\.test"):
+        split_pairs(distinct(20), split(test=size))
 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40))
@@ -98,8 +146,8 @@ def test_fractions_keep_groups_whole() -> None:
     pairs = make_pairs([(f"q{row}", f"a{row}") for row in range(100)], focus=[f"topic{row // 4}" for row in range(100)])
     train, validation, test = frames(split_pairs(pairs, split(validation=0.05, test=0.29)))
     assert (len(train), len(validation), len(test)) == (68, 4, 28)
-    train, validation, test = frames(split_pairs(pairs, split(train=0.5, validation=0.01, test=0)))
-    assert (len(train), len(validation), len(test)) == (48, 4, 0)
+    train, validation, test = frames(split_pairs(pairs, split(train=0.5, validation=0.01, test=2)))
+    assert (len(train), len(validation), len(test)) == (48, 4, 2)
 
 
 def test_corpora_keep_their_shares() -> None:
@@ -146,7 +194,7 @@ def test_whole_groups_can_leave_too_few() -> None:
 def test_arrow_dataset_saves_the_splits(tmp_path: Path) -> None:
     from med_lora.datasets import ArrowDataset
 
-    for name, part in zip(("train", "validation", "test"), split_pairs(distinct(9), split(test=0)), strict=True):
+    for name, part in zip(("train", "validation", "test"), split_pairs(distinct(9), split(validation=0)), strict=True):
         dataset = ArrowDataset(filepath=str(tmp_path / name))
         dataset.save(part)
         assert dataset.load().to_pandas().equals(part.to_pandas())
@@ -159,7 +207,7 @@ CHOICES = st.sampled_from(["", "gout", "asthma", "stroke"])
 @given(
     st.lists(st.tuples(CHOICES, st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=40),
     st.integers(0, 8),
-    st.integers(0, 8),
+    st.integers(2, 8),
     st.integers(0, 3),
 )
 def test_splits_never_share_and_never_invent(

@@ -21,6 +21,7 @@ from med_lora.parameters import (
     PromptParams,
     TrainingParams,
 )
+from med_lora.provenance import describe_origin
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def base_model(model_folder: Path) -> BaseModel:
 
 
 @pytest.fixture
-def adapter(base_model: BaseModel, tmp_path: Path) -> PretrainedFolder:
+def adapter(base_model: BaseModel, train_split: Table, prompt: PromptParams, tmp_path: Path) -> PretrainedFolder:
     """A LoRA adapter of random, not zero, weights, with the record that training leaves."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -155,9 +156,9 @@ def adapter(base_model: BaseModel, tmp_path: Path) -> PretrainedFolder:
     config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     folder = tmp_path / "adapter"
     get_peft_model(base_model.model("float32"), config).save_pretrained(str(folder))
-    write_record(folder, {"source": base_model.source, "revision": base_model.revision, "sha256": base_model.sha256})
+    write_record(folder, describe_origin(base_model, train_split.to_pandas(), prompt))
     return PretrainedFolder(path=folder, sha256="")
 
 
-def write_record(folder: Path, identity: dict[str, Any]) -> None:
-    (folder / "med_lora.json").write_text(json.dumps({"base_model": identity}))
+def write_record(folder: Path, origin: dict[str, Any]) -> None:
+    (folder / "med_lora.json").write_text(json.dumps(origin))

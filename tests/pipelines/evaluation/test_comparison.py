@@ -35,6 +35,9 @@ class Tables:
     def score(self, evaluation: EvaluationParams) -> pd.DataFrame:
         return score_answers(*vars(self).values(), evaluation)
 
+    def losses(self) -> dict[str, pd.DataFrame]:
+        return {"base": self.base_losses, "tuned": self.tuned_losses}
+
     def compare(self, evaluation: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
         comparison, controls = compare_arms(self.score(evaluation), self.base_losses, self.tuned_losses, evaluation)
         return comparison.set_index("metric"), controls.set_index(["arm", "metric"])
@@ -79,7 +82,7 @@ def flag(answers: pd.DataFrame, pair: str, **values: Any) -> pd.DataFrame:
 
 def test_scores_hold_every_pair_arm_and_metric(tables: Tables, evaluation: EvaluationParams) -> None:
     scores = tables.score(evaluation)
-    assert list(scores.columns) == ["id", "arm", "metric", "score"]
+    assert list(scores.columns) == ["id", "group", "arm", "metric", "score"]
     assert not scores.duplicated(["id", "arm", "metric"]).any()
     assert scores["score"].notna().all()
     arms = ("base", "tuned", "shuffled_reference", "echoed_question", "nearest_training_answer")
@@ -118,7 +121,7 @@ def test_two_tokens_of_probability_one_half_have_perplexity_two(tables: Tables, 
 def test_comparison_has_its_columns_and_order(tables: Tables, evaluation: EvaluationParams) -> None:
     comparison, controls = compare_arms(tables.score(evaluation), tables.base_losses, tables.tuned_losses, evaluation)
     assert list(comparison.columns) == [
-        *["metric", "n", "excluded", "base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high"],
+        *["metric", "n", "groups", "excluded", "base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high"],
         *["difference", "difference_low", "difference_high", "p_value", "p_holm", "better", "signature"],
         *["base_all", "tuned_all", "difference_all", "difference_all_low", "difference_all_high", "note"],
     ]
@@ -169,6 +172,66 @@ def test_pairs_that_an_arm_did_not_finish_are_left_out_for_both(tables: Tables, 
     for name, base, tuned in (("answer_cut", 1 / 7, 1 / 7), ("answer_empty", 0, 1 / 7)):
         assert (comparison.loc[name, "base"], comparison.loc[name, "tuned"]) == pytest.approx((base, tuned))
         assert comparison.loc[name, "n"] == 7
+
+
+def group(tables: Tables, groups: list[int]) -> Tables:
+    return replace(tables, test=Table(tables.test.frame.assign(group=groups)))
+
+
+def test_each_pair_carries_its_group(tables: Tables, evaluation: EvaluationParams) -> None:
+    groups = [5, 5, 5, 2, 2, 9, 1]
+    scores = group(tables, groups).score(evaluation)
+    assert scores["group"].dtype == "int64"
+    expected = dict(zip(tables.test.frame["id"], groups, strict=True))
+    assert (scores["group"] == scores["id"].map(expected)).all()
+    assert tables.score(evaluation).groupby("id")["group"].first().is_unique
+
+
+def test_groups_of_one_pair_change_nothing(tables: Tables, evaluation: EvaluationParams) -> None:
+    labelled = group(tables, [70, 3, 12, 5, 40, 1, 2])
+    for found, expected in zip(labelled.compare(evaluation), tables.compare(evaluation), strict=True):
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_arms_are_tested_and_resampled_by_group(tables: Tables, evaluation: EvaluationParams) -> None:
+    from scipy.stats import wilcoxon
+
+    groups = [5, 5, 5, 2, 2, 9, 1]
+    tables = group(tables, groups)
+    nll = tables.base_losses["nll"] + [3, -2, 1, -4, 2, 1, -2]
+    tables = replace(tables, tuned_losses=tables.base_losses.assign(nll=nll))
+    comparison, _ = tables.compare(evaluation)
+    assert set(comparison["groups"]) == {4}
+    sums = {arm: losses.groupby(groups)[["nll", "tokens"]].sum() for arm, losses in tables.losses().items()}
+    nats = {arm: losses["nll"] / losses["tokens"] for arm, losses in sums.items()}
+    assert comparison.loc["perplexity", "p_value"] == wilcoxon(nats["tuned"] - nats["base"]).pvalue
+    scores = tables.score(evaluation).query("metric == 'rougeL'").set_index("id")
+    arms = {arm: scores[scores["arm"] == arm] for arm in ("base", "tuned")}
+    differences = (arms["tuned"]["score"] - arms["base"]["score"]).groupby(arms["base"]["group"]).mean()
+    assert comparison.loc["rougeL", "p_value"] == wilcoxon(differences).pvalue
+    assert comparison.loc["rougeL", "base"] == pytest.approx(arms["base"]["score"].mean())
+
+
+@pytest.mark.filterwarnings("error")
+def test_pairs_of_one_group_cannot_be_compared(tables: Tables, evaluation: EvaluationParams) -> None:
+    comparison, controls = group(tables, [4] * 7).compare(evaluation)
+    assert comparison[["base", "tuned_low", "difference", "p_value", "p_holm"]].isna().all(axis=None)
+    assert (comparison["n"] == 7).all()
+    assert (comparison["groups"] == 1).all()
+    assert set(comparison["note"]) == {"all 7 pairs are of one group, and an interval needs two groups"}
+    assert controls["mean_all"].isna().all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_group_left_is_too_few(tables: Tables, evaluation: EvaluationParams) -> None:
+    tables = group(tables, [4, 4, 4, 1, 2, 3, 3])
+    cut = tables.base_answers.assign(finish_reason=["eos"] * 3 + ["length"] * 4)
+    comparison, _ = replace(tables, base_answers=cut).compare(evaluation)
+    row = comparison.loc["rougeL"]
+    assert (row["n"], row["groups"], row["excluded"]) == (3, 1, 4)
+    assert math.isnan(row["base"])
+    assert not math.isnan(row["difference_all_low"])
+    assert row["note"].startswith("only 3 of 7 pairs, all of one group, are left by evaluation.exclude")
 
 
 @pytest.mark.filterwarnings("error")

@@ -18,6 +18,7 @@ def make_pairs(count: int) -> pd.DataFrame:
             "id": [f"p{number:03d}" for number in range(count)],
             "question": [f"question {number}" for number in range(count)],
             "answer": [f"answer {number}" for number in range(count)],
+            "group": range(count),
         }
     )
 
@@ -37,6 +38,21 @@ def test_the_shuffle_follows_the_seed_and_not_the_order() -> None:
     turned = pairs.sample(frac=1, random_state=0)
     assert dict(zip(turned["id"], shuffle_references(turned, 3), strict=True)) == shuffled
     assert shuffle_references(pairs, 4) != list(shuffled.values())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_pair_is_given_a_reference_of_its_own_group(seed: int) -> None:
+    pairs = make_pairs(40).assign(group=[0] * 25 + [1] * 5 + list(range(2, 12)))  # most pairs are of one group
+    group_of = dict(zip(pairs["answer"], pairs["group"], strict=True))
+    shuffled = shuffle_references(pairs, seed)
+    assert all(group_of[given] != own for given, own in zip(shuffled, pairs["group"], strict=True))
+    turned = pairs.iloc[::-1]
+    assert shuffle_references(turned, seed) == shuffled[::-1]
+
+
+def test_where_there_is_but_one_group_another_pair_serves() -> None:
+    pairs = make_pairs(10)
+    assert shuffle_references(pairs.assign(group=3), 1) == shuffle_references(pairs, 1)
 
 
 def test_a_single_pair_cannot_be_shuffled() -> None:

@@ -29,9 +29,10 @@ def test_inputs_outputs_and_names() -> None:
     pipeline = create_pipeline()
     assert pipeline.inputs() == {"base_model", "adapter", "train", "test"} | PARAMETERS
     arms = {f"{arm}_{table}" for arm in ("base", "tuned") for table in ("losses", "answers")}
-    assert pipeline.all_outputs() == arms | {"scores", "comparison", "controls"}
+    assert pipeline.all_outputs() == arms | {"checked_adapter", "scores", "comparison", "controls"}
     assert {node.name for node in pipeline.nodes} == {
         *(f"{arm}.{step}" for arm in ("base", "tuned") for step in ("measure_losses", "generate_answers")),
+        "check_adapter",
         "score_answers",
         "compare_arms",
     }
@@ -74,8 +75,17 @@ def test_a_run(
     }
     pipeline = create_pipeline()
     # tables on disk: a run lets go of intermediate tables in memory, and a file shows that their types survive
-    tables = {name: ParquetDataset(filepath=str(tmp_path / f"{name}.parquet")) for name in pipeline.all_outputs()}
-    catalog = DataCatalog({**{name: MemoryDataset(value) for name, value in inputs.items()}, **tables})
+    tables = {
+        name: ParquetDataset(filepath=str(tmp_path / f"{name}.parquet"))
+        for name in pipeline.all_outputs() - {"checked_adapter"}
+    }
+    catalog = DataCatalog(
+        {
+            **{name: MemoryDataset(value) for name, value in inputs.items()},
+            **tables,
+            "checked_adapter": MemoryDataset(copy_mode="assign"),
+        }
+    )
     SequentialRunner().run(pipeline, catalog)
     comparison: pd.DataFrame = catalog.load("comparison").set_index("metric")
     losses = {arm: catalog.load(f"{arm}_losses") for arm in ("base", "tuned")}

@@ -122,7 +122,10 @@ def test_model_learns_and_its_card_tells_how(general_text: pd.DataFrame, pretrai
     assert f"{sum(weight.numel() for weight in made.model.parameters()):,} parameters" in card
     assert "> The old" in card
     assert "> Its people" in card
-    assert "source and licence not recorded" in card  # town.md is nobody's
+    # town.md is nobody's
+    assert "source and licence not recorded" in card
+    assert "must not be passed on" in card
+    assert "license: unknown" in card
 
 
 def test_shipped_recipe_uses_no_non_commercial_text_and_every_source_is_on_record() -> None:

@@ -90,7 +90,8 @@ def make_scores(tuned_gain: float, cut: int) -> tuple[pd.DataFrame, pd.DataFrame
         losses[arm] = pd.DataFrame({"id": ids(), "tokens": tokens, "nll": nll, "answer_bytes": 4 * tokens})
         entropy = losses[arm]["nll"] / losses[arm]["tokens"]
         tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "cross_entropy", "score": entropy}))
-    return pd.concat(tables, ignore_index=True), losses["base"], losses["tuned"]
+    scores = pd.concat(tables, ignore_index=True)
+    return scores.assign(group=scores["id"].map(ids().index)), losses["base"], losses["tuned"]
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,8 @@ def test_score_bars_hold_every_arm_on_one_axis(
         assert bars.x[place] + bars.error_x.array[place] == pytest.approx(control["high"] / scale)
         assert bars.x[place] - bars.error_x.arrayminus[place] == pytest.approx(control["low"] / scale)
     assert "n = 43 test pairs" in figure.layout.title.subtitle.text
+    cut = "28 % of the base model's and 0 % of the tuned model's answers were cut at 128 tokens."
+    assert figure.layout.meta["caption"].endswith(cut)
     assert figure.layout.xaxis.title.text == "score (0 to 1, mean over pairs)"
 
 
@@ -107,7 +109,7 @@ def test_all_pairs_are_drawn_where_the_exclusions_leave_too_few(
     assert traces["Echoed question"].x[0] == control["mean_all"]
     assert traces["Echoed question"].error_x.array[0] == pytest.approx(control["mean_all_high"] - control["mean_all"])
     assert figure.layout.title.subtitle.text.startswith("n = 60 test pairs, cut answers included; ")
-    assert figure.layout.meta["caption"].startswith("The exclusions leave fewer than two pairs")
+    assert figure.layout.meta["caption"].startswith("The exclusions leave too few pairs")
 
 
 def test_a_figure_without_values_says_so(
@@ -117,7 +119,7 @@ def test_a_figure_without_values_says_so(
     figure = draw_scores(comparison.assign(base_all=math.nan, tuned_all=math.nan), controls, evaluation)
     assert not figure.data
     assert figure.layout.annotations[0].text == "no values"
-    assert figure.layout.meta["caption"] == "No pair was scored."
+    assert figure.layout.meta["caption"].startswith("No pair was scored. 100 % of the base model's")
 
 
 def test_figures_survive_the_catalog(

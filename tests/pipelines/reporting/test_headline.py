@@ -16,13 +16,13 @@ from med_lora.pipelines.reporting.headline import judge, judge_control, signific
 from .conftest import make_scores
 
 PERPLEXITY = {
-    **{"metric": "perplexity", "n": 43, "excluded": 0, "better": "lower", "signature": "", "note": ""},
+    **{"metric": "perplexity", "n": 43, "groups": 29, "excluded": 0, "better": "lower", "signature": "", "note": ""},
     **{"base": 112.3, "base_low": 105.0, "base_high": 121.0, "tuned": 38.1, "tuned_low": 35.0, "tuned_high": 41.0},
     **{"difference": -74.2, "difference_low": -83.0, "difference_high": -66.0, "p_value": 1e-8, "p_holm": 7e-8},
     **{"difference_all": -74.2, "difference_all_low": -83.0, "difference_all_high": -66.0},
 }
 ROUGE = {
-    **{"metric": "rougeL", "n": 43, "excluded": 0, "better": "higher", "signature": "", "note": ""},
+    **{"metric": "rougeL", "n": 43, "groups": 29, "excluded": 0, "better": "higher", "signature": "", "note": ""},
     **{"base": 0.1, "base_low": 0.08, "base_high": 0.12, "tuned": 0.2, "tuned_low": 0.18, "tuned_high": 0.22},
     **{"difference": 0.1, "difference_low": 0.07, "difference_high": 0.13, "p_value": 0.002, "p_holm": 0.012},
     **{
@@ -33,6 +33,7 @@ ROUGE = {
         "difference_all_high": 0.13,
     },
 }
+CUT = PERPLEXITY | {"metric": "answer_cut", "base": 0.0, "tuned": 0.0}
 CONTROL = {
     **{"arm": "shuffled_reference", "metric": "rougeL", "n": 43, "mean": 0.15, "low": 0.14, "high": 0.16},
     **{"tuned_difference": 0.05, "tuned_difference_low": 0.03, "tuned_difference_high": 0.07},
@@ -50,8 +51,9 @@ def state(evaluation: EvaluationParams) -> Any:
         rouge: dict[str, Any] | None = None,
         control: dict[str, Any] | None = None,
         others: list[dict[str, Any]] | None = None,
+        cut: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        comparison = pd.DataFrame([PERPLEXITY | (perplexity or {}), ROUGE | (rouge or {})])
+        comparison = pd.DataFrame([PERPLEXITY | (perplexity or {}), ROUGE | (rouge or {}), CUT | (cut or {})])
         controls = pd.DataFrame([CONTROL | (control or {}), *(others or [])])
         return write_headline(comparison, controls, "trial", evaluation)
 
@@ -61,10 +63,10 @@ def state(evaluation: EvaluationParams) -> Any:
 def test_an_improvement_is_told_with_its_uncertainty(state: Any) -> None:
     headline = state()
     assert headline["sentence"] == (
-        "Held-out perplexity fell from 112.3 [105.0, 121.0] to 38.1 [35.0, 41.0] (n = 43, Holm-adjusted p < 0.001). "
-        "ROUGE-L F1 rose from 0.100 [0.080, 0.120] to 0.200 [0.180, 0.220] (n = 43, Holm-adjusted p = 0.012). "
-        "The tuned model beats the best null control (shuffled reference, ROUGE-L 0.150 [0.140, 0.160]): difference "
-        "0.050 [0.030, 0.070]. Brackets are 95 % intervals."
+        "Held-out perplexity fell from 112.3 [105.0, 121.0] to 38.1 [35.0, 41.0] (n = 43 pairs in 29 groups, "
+        "Holm-adjusted p < 0.001). ROUGE-L F1 rose from 0.100 [0.080, 0.120] to 0.200 [0.180, 0.220] (n = 43 pairs in "
+        "29 groups, Holm-adjusted p = 0.012). The tuned model beats the best null control (shuffled reference, ROUGE-L "
+        "0.150 [0.140, 0.160]): difference 0.050 [0.030, 0.070] (uncorrected interval). Brackets are 95 % intervals."
     )
     assert headline["experiment"] == "trial"
     assert headline["confidence"] == 0.95
@@ -133,12 +135,14 @@ def without_values(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_values_that_do_not_exist_are_reported_as_such(state: Any) -> None:
-    headline = state(rouge=without_values(ROUGE) | {"n": 1, "excluded": 59}, control=without_values(CONTROL))
+    headline = state(
+        rouge=without_values(ROUGE) | {"n": 1, "groups": 1, "excluded": 59}, control=without_values(CONTROL)
+    )
     assert (
-        "ROUGE-L F1 could not be compared (n = 1 of 60 pairs, the others excluded). Over all 60 "
+        "ROUGE-L F1 could not be compared (n = 1 of 60 pairs in 1 group, the others excluded). Over all 60 "
         "pairs, the excluded ones included, it is 0.100 for the base and 0.200 for the tuned model, difference "
         "0.100 [0.070, 0.130]. Over all pairs, the tuned model does not clearly beat the best null control (shuffled "
-        "reference, ROUGE-L 0.140 [0.130, 0.150]): difference 0.040 [-0.010, 0.090]."
+        "reference, ROUGE-L 0.140 [0.130, 0.150]): difference 0.040 [-0.010, 0.090] (uncorrected interval)."
     ) in headline["sentence"]
     assert "nan" not in headline["sentence"]
     assert headline["rougeL"]["verdict"] == "not compared"
@@ -155,10 +159,23 @@ def test_missing_controls_are_reported_as_such(state: Any) -> None:
 def test_a_claim_that_holds_only_without_the_excluded_pairs_is_qualified(state: Any) -> None:
     all_pairs = {"difference_all": 0.01, "difference_all_low": -0.02, "difference_all_high": 0.04}
     headline = state(rouge={"n": 20, "excluded": 40, **all_pairs})
-    assert "n = 20 of 60 pairs, the others excluded" in headline["sentence"]
+    assert "n = 20 of 60 pairs in 29 groups, the others excluded" in headline["sentence"]
     assert (
         "Over all pairs the difference is 0.010 [-0.020, 0.040], which does not confirm this." in headline["sentence"]
     )
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "words"),
+    [
+        (0.883, 0.117, "88 % of the base model's and 12 % of the tuned model's answers were cut at 128 tokens."),
+        (1.0, 0.0, "100 % of the base model's and 0 % of the tuned model's answers were cut at 128 tokens."),
+        (0.998, 0.002, "Over 99 % of the base model's and under 1 % of the tuned model's answers were cut at"),
+        (0.0, 0.002, "0 % of the base model's and under 1 % of the tuned model's answers were cut at 128 tokens."),
+    ],
+)
+def test_answers_that_were_cut_are_told(state: Any, base: float, tuned: float, words: str) -> None:
+    assert words in state(cut={"base": base, "tuned": tuned})["sentence"]
 
 
 def test_the_headline_is_plain_json(

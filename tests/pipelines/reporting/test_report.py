@@ -75,6 +75,9 @@ def test_every_part_is_there(page: Page, comparison: pd.DataFrame) -> None:
     assert page.text.count(TUNED) == page.text.count(REFERENCE) == 4
     assert page.text.count("(cut at the length limit)") == 4
     assert "leave out the 17 pairs" in page.text
+    assert "43 pairsin 43 groups17 left out" in page.text  # three lines of a cell
+    assert "The test has 60 pairs in 60 groups." in page.text
+    assert "cluster bootstrap" in page.text
 
 
 def test_headline_stands_in_the_report(page: Page) -> None:
@@ -148,7 +151,8 @@ def test_tables_show_values_intervals_and_p(comparison: pd.DataFrame) -> None:
         "1.000",
         "–",
     )
-    assert (rows["ROUGE-L F1"]["n"], rows["ROUGE-L F1"]["excluded"]) == ("43", "17")
+    cells = rows["ROUGE-L F1"]
+    assert (cells["n"], cells["groups"], cells["excluded"]) == ("43", "in 43 groups", "17")
     assert "nearest training answer" in rows["Exact match"]["note"]
 
 

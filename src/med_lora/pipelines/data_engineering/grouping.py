@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -46,13 +47,21 @@ class Components:
         return self._size[low] if low == high else self._size[low] + self._size[high]
 
 
-def group_pairs(pairs: pd.DataFrame) -> pd.Series:
-    """Number of the group of each pair, counted from 0 in the order of the table.
+class Grouping(NamedTuple):
+    """Number of the group of each pair, from 0, and the links refused: row positions of similar pairs kept apart."""
+
+    numbers: pd.Series
+    refused: set[tuple[int, int]]
+
+
+def group_pairs(pairs: pd.DataFrame) -> Grouping:
+    """Number of the group of each pair, counted from 0 in the order of the table, and the links refused.
 
     Pairs are in one group if they share the focus, the question or the answer (case and punctuation aside), or if
     the Jaccard similarity of their word-3-gram sets is high: at least 0.7 for question and answer together or for the
     answer alone, at least 0.5 for the question of pairs without a focus (with one, questions follow templates).
-    Links by similarity do not grow a group beyond 1 % of the pairs or 20; links by equality always hold.
+    A link by similarity that would grow a group beyond 1 % of the pairs and beyond 20 is refused and returned, the
+    earlier row first; links by equality always hold.
 
     Args:
         pairs: table of pairs with unique ids.
@@ -65,12 +74,12 @@ def group_pairs(pairs: pd.DataFrame) -> pd.Series:
     bound = max(SMALLEST_BOUND, int(LARGEST_SHARE * len(pairs)))
     everywhere = list(range(len(pairs)))
     without_focus = [row for row in everywhere if not focus[row]]
-    _join_similar(components, both, everywhere, SIMILARITY, bound)
-    _join_similar(components, answer, everywhere, SIMILARITY, bound)
-    _join_similar(components, question, without_focus, QUESTION_SIMILARITY, bound)
+    refused = _join_similar(components, both, everywhere, SIMILARITY, bound)
+    refused |= _join_similar(components, answer, everywhere, SIMILARITY, bound)
+    refused |= _join_similar(components, question, without_focus, QUESTION_SIMILARITY, bound)
     numbers: dict[int, int] = {}
     groups = [numbers.setdefault(components.root(row), len(numbers)) for row in range(len(pairs))]
-    return pd.Series(groups, index=pairs.index, name="group", dtype="int64")
+    return Grouping(pd.Series(groups, index=pairs.index, name="group", dtype="int64"), refused)
 
 
 def _join_equal(components: Components, keys: Sequence[str]) -> None:
@@ -82,10 +91,17 @@ def _join_equal(components: Components, keys: Sequence[str]) -> None:
 
 def _join_similar(
     components: Components, texts: Sequence[str], rows: Sequence[int], similarity: float, bound: int
-) -> None:
-    def settled(left: int, right: int) -> bool:
-        return components.root(left) == components.root(right) or components.joint_size(left, right) > bound
+) -> set[tuple[int, int]]:
+    """Join similar rows as far as the bound allows, and return the links it refuses."""
 
+    def joined(left: int, right: int) -> bool:
+        return components.root(left) == components.root(right)
+
+    refused: set[tuple[int, int]] = set()
     sets = dict(zip(rows, shingle_sets([texts[row] for row in rows]), strict=True))
-    for left, right in similar_pairs(sets, similarity, skip=settled):
-        components.join(left, right)
+    for left, right in similar_pairs(sets, similarity, skip=joined):
+        if components.joint_size(left, right) > bound:
+            refused.add((left, right))
+        else:
+            components.join(left, right)
+    return refused

@@ -128,6 +128,10 @@ def _split_llama_pages(pages: pd.Series, name: str) -> tuple[list[str], list[str
 
 def strip_wiki_markup(text: str) -> str:
     """Text without MediaWiki templates, links, emphasis and heading marks; their visible words stay."""
-    for pattern, replacement in _WIKI_RULES:
-        text = pattern.sub(replacement, text)
+    before = None
+    # A pass takes only the innermost of nested marks; each one makes the text shorter, so the passes end.
+    while before != text:
+        before = text
+        for pattern, replacement in _WIKI_RULES:
+            text = pattern.sub(replacement, text)
     return text

@@ -16,13 +16,12 @@ from med_lora.pipelines.data_engineering.splitting import split_pairs
 TEXTBOOKS = "textbooks"
 
 
-def create_pipeline(corpora: Sequence[str], passages: bool | None = None) -> Pipeline:
+def create_pipeline(corpora: Sequence[str]) -> Pipeline:
     """The pipeline for a choice of corpora.
 
     Args:
         corpora: names of the corpora, keys of the parameter ``corpora``; their order decides which of two equal pairs
             is kept. ``textbooks`` yields passages, every other one question-answer pairs.
-        passages: whether the textbooks are read; None reads them where ``corpora`` names them.
     """
     of_pairs = [name for name in corpora if name != TEXTBOOKS]
     nodes = [_parse_node(name) for name in of_pairs]
@@ -41,7 +40,7 @@ def create_pipeline(corpora: Sequence[str], passages: bool | None = None) -> Pip
                 name="split_pairs",
             ),
         ]
-    if TEXTBOOKS in corpora if passages is None else passages:
+    if TEXTBOOKS in corpora:
         nodes.append(node(func=read_passages, inputs="raw_textbooks", outputs="passages", name="read_passages"))
     return Pipeline(nodes)
 

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # The test set is drawn first, so that it stays the same while the sizes of the others are tried out.
 DRAWING_ORDER = ("test", "validation", "train")
+# One pair has no spread, and no other pair's reference to be compared with.
+FEWEST_TEST_PAIRS = 2
 
 
 class Group(NamedTuple):
@@ -36,6 +38,10 @@ def split_pairs(pairs: pd.DataFrame, split: SplitParams) -> tuple[Any, Any, Any]
     not fit. A size given as a count is met exactly: where no group fits, the smallest one is taken and its surplus
     pairs are in no split. A fraction is met as nearly as whole groups allow from below, with one group at least.
 
+    Similar pairs that the bound on the size of groups keeps apart do not straddle the test set either: those drawn for
+    validation or training whose similar pair is in the test set are left out, and the split is drawn again without
+    them. The log counts them, and names a count that can then no longer be met.
+
     Args:
         pairs: table of kept pairs.
         split: sizes in pairs, as a count or as a fraction of all of them, and the seed.
@@ -45,25 +51,17 @@ def split_pairs(pairs: pd.DataFrame, split: SplitParams) -> tuple[Any, Any, Any]
         in the order of ``pairs``.
 
     Raises:
-        InputError: if there are fewer pairs than asked for, or none is left to train on.
+        InputError: if there are fewer pairs than asked for, fewer than 2 in the test set, or none left to train on.
     """
     sizes = _sizes(split, len(pairs))
-    numbers = group_pairs(pairs)
+    numbers, refused = group_pairs(pairs)
     free = _shuffled_groups(pairs, numbers, split.seed)
     largest = max(len(group.rows) for group in free)
     logger.info("%d pairs form %d groups; pairs in the largest: %d.", len(pairs), len(free), largest)
-    drawn: dict[str, list[int]] = {}
-    for name in DRAWING_ORDER:
-        size = sizes[name]
-        available = sum(len(group.rows) for group in free)
-        if size is not None and size > available:
-            raise InputError(
-                f"data_engineering.split.{name} asks for {size} pairs, but whole groups leave {available}; lower the "
-                "sizes, or set train to null."
-            )
-        is_count = isinstance(getattr(split, name), int)
-        drawn[name], free = _take_all(free) if size is None else _draw(free, size, is_count, name)
-    if split.train is None and not drawn["train"]:
+    if refused:
+        logger.info("%d links between similar pairs were refused, lest groups grow too large.", len(refused))
+    drawn = _draw_all(free, split, sizes, refused)
+    if sizes["train"] != 0 and not drawn["train"]:
         raise InputError(
             f"No pair is left for training: the {len(pairs)} pairs form too few groups for the sizes of validation and "
             "test; lower data_engineering.split.validation and data_engineering.split.test."
@@ -111,12 +109,77 @@ def _shuffled_groups(pairs: pd.DataFrame, numbers: pd.Series, seed: int) -> list
     return [Group("+".join(sorted({corpora[row] for row in members})), members) for members in ordered]
 
 
-def _take_all(free: list[Group]) -> tuple[list[int], list[Group]]:
-    return sorted(row for group in free for row in group.rows), []
+def _draw_all(
+    free: list[Group], split: SplitParams, sizes: dict[str, int | None], refused: set[tuple[int, int]]
+) -> dict[str, list[int]]:
+    """Rows of each split, by name.
+
+    Raises:
+        InputError: if whole groups leave too few for a size, or the test set has fewer than 2 pairs.
+    """
+    drawn: dict[str, list[int]] = {}
+    near_test: set[int] = set()
+    left_out = 0
+    for name in DRAWING_ORDER:
+        size = sizes[name]
+        # Those left out count as there: missing them is for the log to say, not an error.
+        available = sum(len(group.rows) for group in free) + left_out
+        if size is not None and size > available:
+            raise InputError(
+                f"data_engineering.split.{name} asks for {size} pairs, but whole groups leave {available}; lower the "
+                "sizes, or set train to null."
+            )
+        is_count = isinstance(getattr(split, name), int)
+        drawn[name], free, dropped = _draw_apart(free, size, is_count, name, near_test)
+        left_out += dropped
+        if name == "test":
+            _require_test_pairs(len(drawn[name]))
+            near_test = _linked(refused, drawn[name])
+    return drawn
 
 
-def _draw(free: list[Group], size: int, is_count: bool, name: str) -> tuple[list[int], list[Group]]:
-    """Rows of a split, and the groups that stay free."""
+def _require_test_pairs(count: int) -> None:
+    if count < FEWEST_TEST_PAIRS:
+        raise InputError(
+            f"The test set has {count} pairs, and the evaluation needs {FEWEST_TEST_PAIRS} at least; raise "
+            "data_engineering.split.test."
+        )
+
+
+def _linked(links: set[tuple[int, int]], rows: list[int]) -> set[int]:
+    """The rows at the other end of the links that start or end in the given ones."""
+    ends = set(rows)
+    return {one for link in links for one, other in (link, link[::-1]) if other in ends}
+
+
+def _draw_apart(
+    free: list[Group], size: int | None, is_count: bool, name: str, near_test: set[int]
+) -> tuple[list[int], list[Group], int]:
+    """Rows of a split without those near the test set, the groups that stay free, and how many rows were left out."""
+    left_out = 0
+    while True:
+        rows, rest, surplus = _take_all(free) if size is None else _draw(free, size, is_count)
+        near = near_test.intersection(rows)
+        if not near:
+            break
+        left_out += len(near)
+        trimmed = (Group(group.stratum, [row for row in group.rows if row not in near]) for group in free)
+        free = [group for group in trimmed if group.rows]
+    if surplus:
+        logger.info("%s: %d pairs left out (split_surplus).", name, surplus)
+    if left_out:
+        logger.info("%d pairs left out of %s, too similar to a test pair.", left_out, name)
+    if is_count and size is not None and len(rows) < size:
+        logger.warning("%s: %d pairs of the %d asked for, since no more are left.", name, len(rows), size)
+    return rows, rest, left_out
+
+
+def _take_all(free: list[Group]) -> tuple[list[int], list[Group], int]:
+    return sorted(row for group in free for row in group.rows), [], 0
+
+
+def _draw(free: list[Group], size: int, is_count: bool) -> tuple[list[int], list[Group], int]:
+    """Rows of a split, the groups that stay free, and the surplus pairs of a group that was cut."""
     chosen: set[int] = set()
     for stratum, share in _shares(free, size).items():
         members = [place for place, group in enumerate(free) if group.stratum == stratum]
@@ -126,13 +189,14 @@ def _draw(free: list[Group], size: int, is_count: bool, name: str) -> tuple[list
     chosen.update(_fitting(free, rest, size - filled))
     rows = [row for place in sorted(chosen) for row in free[place].rows]
     rest = [place for place in rest if place not in chosen]
+    surplus = 0
     if rest and (len(rows) < size if is_count else not rows):
         smallest = min(rest, key=lambda place: len(free[place].rows))
         last = free[smallest].rows[: size - len(rows)] if is_count else free[smallest].rows
-        logger.info("%s: %d pairs left out (split_surplus).", name, len(free[smallest].rows) - len(last))
+        surplus = len(free[smallest].rows) - len(last)
         rows += last
         rest.remove(smallest)
-    return sorted(rows), [free[place] for place in rest]
+    return sorted(rows), [free[place] for place in rest], surplus
 
 
 def _shares(groups: Sequence[Group], size: int) -> dict[str, int]:

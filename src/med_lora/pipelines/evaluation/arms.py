@@ -9,9 +9,9 @@ from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.hardware import prepare_device
-from med_lora.parameters import HardwareParams
-
-IDENTITY_FILE = "med_lora.json"
+from med_lora.parameters import HardwareParams, PromptParams
+from med_lora.pipelines.evaluation.splits import Split, read_pairs
+from med_lora.provenance import RECORD_FILE, describe_origin
 
 
 def load_arm(base_model: BaseModel, adapter: PretrainedFolder | None, hardware: HardwareParams) -> Any:
@@ -20,13 +20,11 @@ def load_arm(base_model: BaseModel, adapter: PretrainedFolder | None, hardware: 
     Weights are fp32 on a CPU, where batches must not change an answer, and of the environment's precision on a GPU.
 
     Raises:
-        InputError: if the machine lacks the device, or the adapter was not trained on exactly this base model.
+        InputError: if the machine lacks the device.
     """
     import torch
 
     device = prepare_device(hardware)
-    if adapter is not None:
-        check_adapter(adapter, base_model)
     types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     model: Any = base_model.model(torch.float32 if hardware.device == "cpu" else types[hardware.precision])
     if adapter is not None:
@@ -36,34 +34,50 @@ def load_arm(base_model: BaseModel, adapter: PretrainedFolder | None, hardware: 
     return model.to(device).eval()
 
 
-def check_adapter(adapter: PretrainedFolder, base_model: BaseModel) -> None:
-    """Refuse an adapter of another base model: one of equal shape would attach without a word.
+def check_adapter(
+    adapter: PretrainedFolder, base_model: BaseModel, train: Split, prompt: PromptParams
+) -> PretrainedFolder:
+    """The adapter itself, if it was trained on this base model, on these training pairs and with this prompt.
 
-    Folders are compared by the SHA-256 of their files, hub models by id and commit.
+    An adapter of another base of equal shape would attach without a word, and one of another split may have been
+    trained on test pairs. Folders are compared by the SHA-256 of their files, hub models by id and commit.
+
+    Raises:
+        InputError: that names what differs, or that nothing is known of the adapter's origin.
     """
-    file = adapter.path / IDENTITY_FILE
+    file = adapter.path / RECORD_FILE
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))["base_model"]
-        trained_on = (record["source"], record["revision"], record["sha256"])
+        record = json.loads(file.read_text(encoding="utf-8"))
+        base = record["base_model"]
+        trained_on = (base["source"], base["revision"], base["sha256"])
+        template, pairs = record["prompt_template"], record["train_sha256"]
     except FileNotFoundError as error:
-        raise InputError(f"{file} is missing, so the adapter's base model is unknown; train it again.") from error
+        raise InputError(f"{file} is missing, so the adapter's origin is unknown; train it again.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} does not name the adapter's base model; train it again.") from error
-    if base_model.sha256 is not None:
-        same = trained_on[2] == base_model.sha256
-    else:
-        same = trained_on == (base_model.source, base_model.revision, None)
-    if not same:
+        raise InputError(f"{file} does not tell the adapter's origin; train it again.") from error
+    expected = describe_origin(base_model, read_pairs(train, "train"), prompt)
+    if not _same_base(trained_on, base_model):
         given = _name(base_model.source, base_model.revision, base_model.sha256)
         raise InputError(
             f"The adapter in {adapter.path} was trained on {_name(*trained_on)} and not on this run's model, {given}; "
             "set model.id to the former or train again."
         )
+    if pairs != expected["train_sha256"]:
+        raise InputError(
+            f"The adapter in {adapter.path} was trained on other pairs than this run's training split, so test pairs "
+            "may be among them; train again, or load the split of its run with --load-versions."
+        )
+    if template != expected["prompt_template"]:
+        raise InputError(
+            f"The adapter in {adapter.path} was trained with another prompt.template; set that one or train again."
+        )
+    return adapter
 
 
-def context_length(model: Any) -> int | None:
-    """Positions the model was built for, or None where its configuration sets no limit."""
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+def _same_base(trained_on: tuple[str, str | None, str | None], base_model: BaseModel) -> bool:
+    if base_model.sha256 is not None:
+        return trained_on[2] == base_model.sha256
+    return trained_on == (base_model.source, base_model.revision, None)
 
 
 def _name(source: str, revision: str | None, sha256: str | None) -> str:

@@ -23,25 +23,27 @@ def compare_arms(
     """Base against tuned on the same pairs, perplexity first.
 
     Text metrics leave out the pairs with an answer that ``evaluation.exclude`` names (``n`` are left, the others are
-    ``excluded``); the columns with ``_all`` are over all pairs. All intervals are percentile bootstraps over pairs,
-    with the same resamples for every arm and control. p-values come from the signed-rank test on per-pair values (for
-    perplexity: nats a token), corrected by Holm over the tested metrics. Where fewer than two pairs are left, values
-    are NaN and ``note`` says why; it also names every control that the tuned arm does not beat.
+    ``excluded``); the columns with ``_all`` are over all pairs. Pairs of one ``group`` of ``scores`` are not
+    independent: all intervals are percentiles of a cluster bootstrap over groups (Field and Welsh 2007), with the same
+    resamples for every arm and control, and p-values come from the signed-rank test on the mean difference of each
+    group (for perplexity: of its nats a token), corrected by Holm over the tested metrics. Where fewer than two groups
+    are left, values are NaN and ``note`` says why; it also names every control that the tuned arm does not beat.
 
     Returns:
-        comparison: metric, n, excluded, base, base_low, base_high, tuned, tuned_low, tuned_high, difference (tuned -
-            base), difference_low, difference_high, p_value, p_holm (NaN where nothing is tested), better ("lower",
-            "higher" or "neither"), signature, base_all, tuned_all, difference_all, difference_all_low,
-            difference_all_high, note.
+        comparison: metric, n, groups (that the n pairs come in), excluded, base, base_low, base_high, tuned, tuned_low,
+            tuned_high, difference (tuned - base), difference_low, difference_high, p_value, p_holm (NaN where nothing
+            is tested), better ("lower", "higher" or "neither"), signature, base_all, tuned_all, difference_all,
+            difference_all_low, difference_all_high, note.
         controls: arm, metric, n, mean, low, high, tuned_difference (tuned - control), tuned_difference_low,
             tuned_difference_high, and over all pairs mean_all, mean_all_low, mean_all_high, tuned_difference_all,
             tuned_difference_all_low, tuned_difference_all_high.
     """
     items = _gather_items(scores, base_losses, tuned_losses)
+    groups = scores.groupby("id")["group"].first()
     flags = [(arm, flag) for arm in ARMS for flag in evaluation.exclude]
     kept_items = items[(items[flags] == 0).all(axis=1)]
-    whole = resample(items, evaluation.bootstrap_samples, evaluation.seed)
-    kept = resample(kept_items, evaluation.bootstrap_samples, evaluation.seed)
+    whole = resample(items, groups, evaluation.bootstrap_samples, evaluation.seed)
+    kept = resample(kept_items, groups, evaluation.bootstrap_samples, evaluation.seed)
     controls = _compare_controls(kept, whole, evaluation.confidence)
     rows = []
     for metrics, pairs, over in (
@@ -50,8 +52,8 @@ def compare_arms(
         (flag_metrics(), items, whole),
     ):
         for metric in metrics:
-            row = _compare(metric, over, whole, _test(metric, pairs), evaluation.confidence)
-            rows.append(row | {"note": _note(metric, over.n, whole.n, controls)})
+            row = _compare(metric, over, whole, _test(metric, pairs, groups), evaluation.confidence)
+            rows.append(row | {"note": _note(metric, over, whole, controls)})
     comparison = pd.DataFrame(rows)
     comparison["p_holm"] = holm(list(comparison["p_value"]))
     return comparison, controls
@@ -73,6 +75,7 @@ def _compare(metric: Metric, over: Resamples, whole: Resamples, p: float, confid
     return {
         "metric": metric.name,
         "n": over.n,
+        "groups": over.groups,
         "excluded": whole.n - over.n,
         **_state_arms(metric, over, confidence),
         "p_value": p,
@@ -113,11 +116,17 @@ def _state_all(metric: Metric, whole: Resamples, confidence: float) -> dict[str,
     }
 
 
-def _test(metric: Metric, pairs: pd.DataFrame) -> float:
+def _test(metric: Metric, pairs: pd.DataFrame, groups: pd.Series) -> float:
     if not metric.tested:
         return math.nan
-    per_pair = "cross_entropy" if metric.name == "perplexity" else metric.name
-    return wilcoxon_p(pairs["tuned", per_pair] - pairs["base", per_pair])
+    members = groups.loc[pairs.index]
+    if metric.name == "perplexity":
+        sums = pairs.groupby(members).sum()
+        base, tuned = (sums[arm, "nll"] / sums[arm, "tokens"] for arm in ARMS)
+        differences = tuned - base
+    else:
+        differences = (pairs["tuned", metric.name] - pairs["base", metric.name]).groupby(members).mean()
+    return wilcoxon_p(differences.where(differences.abs() > ROUNDING, 0.0))
 
 
 def _compare_controls(kept: Resamples, whole: Resamples, confidence: float) -> pd.DataFrame:
@@ -134,11 +143,14 @@ def _compare_controls(kept: Resamples, whole: Resamples, confidence: float) -> p
     return pd.DataFrame(rows).rename(columns={"mean_low": "low", "mean_high": "high"})
 
 
-def _note(metric: Metric, n: int, pairs: int, controls: pd.DataFrame) -> str:
+def _note(metric: Metric, over: Resamples, whole: Resamples, controls: pd.DataFrame) -> str:
     """Why values are missing, and which controls the tuned arm does not beat: over all pairs where too few are left."""
     remarks, suffix, where = [], "", ""
-    if n < 2:
-        remarks.append(f"only {n} of {pairs} pairs are left by evaluation.exclude")
+    if whole.groups < 2:
+        remarks.append(f"all {whole.n} pairs are of one group, and an interval needs two groups")
+    elif over.groups < 2:
+        group = ", all of one group," if over.n > 1 else ""
+        remarks.append(f"only {over.n} of {whole.n} pairs{group} are left by evaluation.exclude")
         suffix, where = "_all", "over all pairs "
     if metric.better == "higher":
         rivals = controls[controls["metric"] == metric.name]

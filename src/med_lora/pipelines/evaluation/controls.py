@@ -18,7 +18,8 @@ BLOCK = 256  # test questions compared with all training questions at once
 def control_answers(test: pd.DataFrame, train: pd.DataFrame, seed: int) -> dict[str, list[str]]:
     """Answers of every control to the questions of ``test``, in its order; the order of the rows changes none.
 
-    - ``shuffled_reference``: the reference of another test pair, drawn by ``seed``: right in style, wrong in matter.
+    - ``shuffled_reference``: the reference of a test pair of another group, drawn by ``seed``: right in style, wrong
+      in matter.
     - ``echoed_question``: the question itself.
     - ``nearest_training_answer``: the answer to the most similar training question: what copying achieves.
 
@@ -33,16 +34,26 @@ def control_answers(test: pd.DataFrame, train: pd.DataFrame, seed: int) -> dict[
 
 
 def shuffle_references(test: pd.DataFrame, seed: int) -> list[str]:
-    """A derangement: each pair gets the answer of its successor on one random cycle through all pairs."""
+    """Each pair gets the answer of the next pair of another group, on one random cycle through all pairs.
+
+    With one group a pair this is a derangement; where there is but one group, the next pair serves.
+    """
     if len(test) < 2:
         raise InputError(
             "A comparison needs at least two test pairs and there is one; raise data_engineering.split.test."
         )
     ids = sorted(test["id"])
     cycle = np.random.Generator(np.random.PCG64(seed)).permutation(len(ids))
-    successor = {ids[here]: ids[after] for here, after in zip(cycle, np.roll(cycle, -1), strict=True)}
     answers = dict(zip(test["id"], test["answer"], strict=True))
-    return [answers[successor[pair]] for pair in test["id"]]
+    groups = dict(zip(test["id"], test["group"], strict=True))
+    order = [ids[place] for place in cycle]
+    places = {pair: place for place, pair in enumerate(order)}
+    shuffled = []
+    for own in test["id"]:
+        following = order[places[own] + 1 :] + order[: places[own]]
+        chosen = next((pair for pair in following if groups[pair] != groups[own]), following[0])
+        shuffled.append(answers[chosen])
+    return shuffled
 
 
 def copy_nearest(questions: Sequence[str], train: pd.DataFrame) -> list[str]:

@@ -13,10 +13,10 @@ from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams
-from med_lora.pipelines.evaluation.arms import context_length, load_arm
+from med_lora.pipelines.evaluation.arms import load_arm
 from med_lora.pipelines.evaluation.batches import batch_by_length, pad
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
-from med_lora.prompts import tokenise_prompt
+from med_lora.prompts import context_length, tokenise_prompt
 
 
 @dataclass(frozen=True)

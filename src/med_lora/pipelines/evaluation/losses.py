@@ -13,10 +13,10 @@ from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams, PromptParams, TrainingParams
-from med_lora.pipelines.evaluation.arms import context_length, load_arm
+from med_lora.pipelines.evaluation.arms import load_arm
 from med_lora.pipelines.evaluation.batches import batch_by_length, pad
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
-from med_lora.prompts import IGNORED_LABEL, Tokenised, tokenise_pair
+from med_lora.prompts import IGNORED_LABEL, Tokenised, context_length, tokenise_pair
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def measure_losses(
         of the answer; exact to a character where it was cut).
 
     Raises:
-        InputError: for an empty split, an adapter of another base model, or a loss that is not finite.
+        InputError: for an empty split, or a loss that is not finite.
     """
     pairs = read_pairs(test, "test")
     tokenizer = base_model.tokenizer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
+from med_lora.pipelines.evaluation.arms import check_adapter
 from med_lora.pipelines.evaluation.comparison import compare_arms
 from med_lora.pipelines.evaluation.generation import generate_answers
 from med_lora.pipelines.evaluation.losses import measure_losses
@@ -14,8 +15,14 @@ def create_pipeline() -> Pipeline:
     """``base_model``, ``adapter``, ``train`` and ``test`` to the tables of each arm, ``scores`` and ``comparison``."""
     return Pipeline(
         [
+            node(
+                check_adapter,
+                inputs=["adapter", "base_model", "train", "params:prompt"],
+                outputs="checked_adapter",
+                name="check_adapter",
+            ),
             create_arm("base"),
-            create_arm("tuned", adapter="adapter"),
+            create_arm("tuned", adapter="checked_adapter"),
             node(
                 score_answers,
                 inputs=[

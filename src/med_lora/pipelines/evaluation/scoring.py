@@ -26,7 +26,7 @@ def score_answers(
     reached the length limit) and ``answer_empty``, each 0 or 1.
 
     Returns:
-        Columns id, arm, metric, score, sorted by the first three.
+        Columns id, group (of the pair in ``test``), arm, metric, score, sorted by id, arm and metric.
 
     Raises:
         InputError: if a table is not about exactly the test pairs, there is but one of them, or a reference is empty.
@@ -42,7 +42,10 @@ def score_answers(
     } | control_answers(pairs, training, evaluation.seed)
     parts = [_score_texts(pairs, arm, answers) for arm, answers in texts.items()]
     parts += [_read_facts(arm, answers, losses) for arm, (answers, losses) in arms.items()]
-    return pd.concat(parts).sort_values(["id", "arm", "metric"], ignore_index=True)
+    scores = pd.concat(parts).sort_values(["id", "arm", "metric"], ignore_index=True)
+    groups = scores["id"].map(dict(zip(pairs["id"], pairs["group"], strict=True)))
+    scores.insert(1, "group", groups.astype("int64"))
+    return scores
 
 
 def check_ids(table: pd.DataFrame, ids: pd.Series, name: str) -> None:

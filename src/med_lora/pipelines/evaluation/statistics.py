@@ -1,9 +1,9 @@
-"""Intervals and tests for paired scores."""
+"""Intervals and tests for paired scores of pairs that come in groups."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 
 Column = tuple[str, str]  # arm, quantity
 Floats = npt.NDArray[np.float64]
-CELLS = 1 << 21  # resampled items held at once: 16 MiB an array
+CELLS = 1 << 21  # resampled groups held at once: 16 MiB an array
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,28 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Resamples:
-    """Column totals over the items and over every resample of the items, the same resamples for every column.
+    """Column totals over the items and over every resample of their groups, the same resamples for every column.
 
     Attributes:
         n: items.
+        groups: groups that the items come in.
         columns: names of the columns of ``totals`` and ``draws``.
         totals: [columns].
         draws: [resamples, columns].
+        sizes: items in every resample, [resamples].
     """
 
     n: int
+    groups: int
     columns: list[Column]
     totals: Floats
     draws: Floats
+    sizes: Floats
 
     def mean(self, column: Column) -> Estimate:
         """Mean over items."""
         place = self.columns.index(column)
-        n = self.n or math.nan
-        return Estimate(float(self.totals[place]) / n, self.draws[:, place] / n)
+        return Estimate(float(self.totals[place]) / (self.n or math.nan), self.draws[:, place] / self.sizes)
 
     def ratio(self, numerator: Column, denominator: Column) -> Estimate:
         """Ratio of two totals: a mean weighted by the denominator."""
@@ -62,32 +65,56 @@ class Resamples:
         return Estimate(float(self.totals[above] / self.totals[below]), self.draws[:, above] / self.draws[:, below])
 
 
-def resample(items: pd.DataFrame, samples: int, seed: int) -> Resamples:
-    """Paired bootstrap: draw whole rows of ``items`` with replacement, ``samples`` times.
+def resample(items: pd.DataFrame, groups: pd.Series, samples: int, seed: int) -> Resamples:
+    """Paired cluster bootstrap (Field and Welsh 2007): draw groups with replacement, all their rows with them.
 
-    Rows count by their index, not their order. Fewer than two rows have no spread: their totals and draws are NaN.
+    Rows count by their index and groups by their rows, not by order or label; with one group a row this is the plain
+    bootstrap over rows. Fewer than two groups have no spread: their totals, draws and sizes are NaN.
+
+    Args:
+        items: one row an item, a column each (arm, quantity).
+        groups: the group of each item, with at least the index of ``items``.
+        samples: resamples, each of as many groups as there are.
+        seed: of the draws.
     """
-    values = items.sort_index().to_numpy(dtype=np.float64)
-    n, width = values.shape
+    items = items.sort_index()
     columns: list[Column] = [(str(name[0]), str(name[1])) for name in items.columns]
-    if n < 2:
-        return Resamples(n, columns, np.full(width, math.nan), np.full((samples, width), math.nan))
+    values, members = items.to_numpy(dtype=np.float64), _index_groups(groups.loc[items.index])
+    count, width = len(set(members)), values.shape[1]
+    if count < 2:
+        nothing = np.full((samples, width), math.nan)
+        return Resamples(len(items), count, columns, np.full(width, math.nan), nothing, np.full(samples, math.nan))
+    sums = np.zeros((count, width))
+    np.add.at(sums, members, values)
+    sizes = np.bincount(members, minlength=count).astype(np.float64)
+    draws, drawn_sizes = np.empty((samples, width)), np.empty(samples)
+    for start, drawn in _draw(count, samples, seed):
+        draws[start : start + len(drawn)] = drawn @ sums
+        drawn_sizes[start : start + len(drawn)] = drawn @ sizes
+    return Resamples(len(items), count, columns, values.sum(axis=0), draws, drawn_sizes)
+
+
+def _index_groups(groups: pd.Series) -> npt.NDArray[np.int64]:
+    """Groups numbered by their first row."""
+    return np.asarray(pd.factorize(groups.to_numpy())[0], dtype=np.int64)
+
+
+def _draw(count: int, samples: int, seed: int) -> Iterator[tuple[int, Floats]]:
+    """How often each of ``count`` groups is drawn, [block of resamples, groups], with the block's first resample."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    draws = np.empty((samples, width))
-    block = max(1, CELLS // n)
+    block = max(1, CELLS // count)
     for start in range(0, samples, block):
         size = min(block, samples - start)
-        drawn = generator.integers(0, n, size=(size, n))
-        drawn += np.arange(size)[:, None] * n
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        draws[start : start + size] = counts.astype(np.float64) @ values
-    return Resamples(n, columns, values.sum(axis=0), draws)
+        drawn = generator.integers(0, count, size=(size, count))
+        drawn += np.arange(size)[:, None] * count
+        yield start, np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
 
 
 def wilcoxon_p(differences: Sequence[float] | pd.Series) -> float:
     """Two-sided p-value of the signed-rank test (Wilcoxon 1945) that paired differences lie symmetrically about 0.
 
-    Pairs that do not differ say nothing and are left out; if none differs, p is 1. NaN for fewer than two pairs.
+    The differences must be independent: one a group. Those that are 0 say nothing and are left out; if all are, p is
+    1. NaN for fewer than two.
     """
     from scipy.stats import wilcoxon
 

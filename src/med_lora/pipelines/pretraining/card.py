@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,7 +29,7 @@ def write_card(
     pretraining: PretrainingParams,
     hardware: HardwareParams,
     result: Fit,
-    perplexity: float,
+    loss: float,
     samples: list[str],
 ) -> str:
     """Markdown with the hub's metadata head: data, licences, recipe, loss, time, samples, limits."""
@@ -38,11 +40,12 @@ def write_card(
         f"- `{name}`: {SOURCES.get(name, 'source and licence not recorded')} ({words[files == name].sum():,} words)"
         for name in pretraining.corpus
     )
+    licence, terms = _terms(pretraining.corpus)
     quoted = "\n\n".join("> " + sample.replace("\n", "\n> ") for sample in samples)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return f"""---
 language: en
-license: cc-by-sa-4.0
+license: {licence}
 library_name: transformers
 pipeline_tag: text-generation
 ---
@@ -58,8 +61,7 @@ else, and nothing it says is to be relied upon.
 
 {data}
 
-The weights are given under CC BY-SA 4.0, as the share-alike part of the data asks. No medical corpus and no text under
-a non-commercial licence was used. Sentences with WikiText's unknown-word mark were dropped, its tokenisation undone.
+{terms}
 
 ## Recipe
 
@@ -79,7 +81,7 @@ a non-commercial licence was used. Sentences with WikiText's unknown-word mark w
 
 ## Result
 
-Perplexity {perplexity:.1f} a token on held-out documents of the same sources
+Loss {loss:.3f} nats a token (perplexity {math.exp(loss):.1f}) on held-out documents of the same sources
 ({pretraining.validation_fraction:.0%} of them).
 
 ## Samples
@@ -88,3 +90,18 @@ Sampled with temperature 0.7 and top-p 0.9; the beginnings were given.
 
 {quoted}
 """
+
+
+def _terms(corpus: Sequence[str]) -> tuple[str, str]:
+    """The hub's licence tag and what the card says of rights: a claim only where every source is on record."""
+    unknown = [name for name in corpus if name not in SOURCES]
+    if unknown:
+        return (
+            "unknown",
+            f"The licence of {', '.join(unknown)} is not on record, so these weights must not be passed on.",
+        )
+    return "cc-by-sa-4.0", (
+        "The weights are given under CC BY-SA 4.0, as the share-alike part of the data asks. No medical corpus and no\n"
+        "text under a non-commercial licence was used. Sentences with WikiText's unknown-word mark were dropped, and\n"
+        "its tokenisation was undone."
+    )

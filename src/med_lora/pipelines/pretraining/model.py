@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -76,7 +75,7 @@ def pretrain_model(
     model.eval()
     loss = mean_loss(model, validation, tokenizer.pad_token_id, hardware.inference_batch_size)
     samples = [continue_text(model, tokenizer, text, pretraining.sample_tokens) for text in pretraining.samples]
-    card = write_card(model, tokenizer, general_text, pretraining, hardware, result, math.exp(loss), samples)
+    card = write_card(model, tokenizer, general_text, pretraining, hardware, result, loss, samples)
     return Pretrained(model, tokenizer, {"README.md": card}), result.history
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.reporting.headline import find_metric
+from med_lora.pipelines.reporting.headline import find_metric, state_cut
 from med_lora.pipelines.reporting.wording import PERCENT_SCALED, decimals, measured, number, percent, title
 
 TEMPLATE = "med_lora"
@@ -90,7 +90,7 @@ def draw_scores(comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: Ev
     """Text metrics of both arms and of the null controls on one axis from 0 to 1, as a ``plotly`` figure.
 
     Scores that run to 100 (BLEU) are drawn divided by 100, and labelled so. Where the exclusions leave
-    fewer than two pairs, the means over all pairs are drawn; the arms have no intervals there.
+    fewer than two groups of pairs, the means over all pairs are drawn; the arms have no intervals there.
     """
     scored = comparison[comparison["metric"].isin(set(controls["metric"])) & (comparison["better"] == "higher")]
     suffix = "" if scored["tuned"].notna().any() else "_all"
@@ -106,9 +106,8 @@ def draw_scores(comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: Ev
     pairs = "test pairs, cut answers included" if suffix else "test pairs"
     n = ", ".join(str(count) for count in counts)
     subtitle = f"n = {n} {pairs}; whiskers are {percent(evaluation.confidence)} intervals; higher is better"
-    figure = _figure(
-        traces if metrics else [], "Answers against their references", subtitle, _caption_scores(arms, metrics, suffix)
-    )
+    caption = f"{_caption_scores(arms, metrics, suffix)} {state_cut(comparison, evaluation)}".rstrip()
+    figure = _figure(traces if metrics else [], "Answers against their references", subtitle, caption)
     # in a narrow window the legend takes three lines
     figure.update_layout(height=230 + 20 * max(1, len(metrics)) * len(arms), margin_t=150, bargap=0.25)
     figure.update_xaxes(title_text="score (0 to 1, mean over pairs)", rangemode="tozero")
@@ -188,7 +187,7 @@ def _caption_scores(arms: dict[str, dict[str, Point]], metrics: Sequence[str], s
     if not metrics:
         return "No pair was scored."
     better = sum(1 for metric in metrics if arms["tuned"][metric][0] > arms["base"][metric][0])
-    basis = "The exclusions leave fewer than two pairs, so all pairs are shown. " if suffix else ""
+    basis = "The exclusions leave too few pairs, so all pairs are shown. " if suffix else ""
     return (
         f"{basis}The tuned model's mean is above the base model's in {better} of {len(metrics)} metrics; the tables "
         "say which differences the data support. Hatched bars are null controls, which need no understanding."

@@ -1,4 +1,7 @@
-"""The result in a few plain sentences that claim no more than intervals and corrected p-values allow."""
+"""The result in a few plain sentences that claim no more than intervals and corrected p-values allow.
+
+Of the null controls there is no test: what is said of them rests on an uncorrected interval, and is so called.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from typing import Any, Literal
 import pandas as pd
 
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.reporting.wording import decimals, measured, number, p_value, percent, title
+from med_lora.pipelines.reporting.wording import decimals, in_groups, measured, number, p_value, percent, share, title
 
 Verdict = Literal["improved", "worsened", "unclear", "not compared"]
 HEADLINE_METRICS = ("perplexity", "rougeL")
 CONTROLLED_METRIC = "rougeL"
 ROUNDING = 1e-9  # as in the evaluation: sums taken in another order differ by less
 STATED = (
-    *("n", "excluded", "base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high"),
+    *("n", "groups", "excluded", "base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high"),
     *("difference", "difference_low", "difference_high", "p_value", "p_holm"),
 )
 
@@ -41,10 +44,11 @@ def write_headline(
         _state_metric(rows["perplexity"], alpha, "held-out perplexity"),
         _state_metric(rows["rougeL"], alpha, title("rougeL")),
         _state_control(control),
+        state_cut(comparison, evaluation),
         f"Brackets are {percent(evaluation.confidence)} intervals.",
     ]
     headline: dict[str, Any] = {
-        "sentence": " ".join(sentences),
+        "sentence": " ".join(filter(None, sentences)),
         "experiment": experiment,
         "confidence": evaluation.confidence,
         "best_control": None,
@@ -87,6 +91,18 @@ def find_best_control(controls: pd.DataFrame) -> dict[str, Any] | None:
     return None
 
 
+def state_cut(comparison: pd.DataFrame, evaluation: EvaluationParams) -> str:
+    """How many answers of each arm did not end within the limit; nothing if all did."""
+    row = find_metric(comparison, "answer_cut")
+    if not (row["base"] > 0 or row["tuned"] > 0):
+        return ""
+    base, tuned = share(row["base"]), share(row["tuned"])
+    return _capital(
+        f"{base} of the base model's and {tuned} of the tuned model's answers were cut at "
+        f"{evaluation.max_new_tokens} tokens."
+    )
+
+
 def judge(row: dict[str, Any], alpha: float) -> Verdict:
     """What a row of ``comparison`` shows; "unclear" unless the interval and the Holm-adjusted p-value agree."""
     if math.isnan(row["difference"]) or math.isnan(row["p_holm"]) or row["better"] == "neither":
@@ -125,10 +141,10 @@ def _state_metric(row: dict[str, Any], alpha: float, name: str) -> str:
 
 
 def _count(row: dict[str, Any]) -> str:
-    """How many pairs a row rests on, and of how many where some were left out."""
+    """How many pairs and groups a row rests on, and of how many pairs where some were left out."""
     if not row["excluded"]:
-        return str(row["n"])
-    return f"{row['n']} of {row['n'] + row['excluded']} pairs, the others excluded"
+        return f"{row['n']} pairs {in_groups(row)}"
+    return f"{row['n']} of {row['n'] + row['excluded']} pairs {in_groups(row)}, the others excluded"
 
 
 def _state_all(row: dict[str, Any], places: int) -> str:
@@ -156,7 +172,7 @@ def _state_control(control: dict[str, Any] | None) -> str:
         return "No null control could be scored, so the ROUGE-L of the tuned model stands without a yardstick."
     where = "The" if control["pairs"] == "kept" else "Over all pairs, the"
     name = f"the best null control ({title(control['arm']).lower()}, ROUGE-L {measured(control, 'mean', 3)})"
-    difference = f"difference {measured(control, 'tuned_difference', 3)}"
+    difference = f"difference {measured(control, 'tuned_difference', 3)} (uncorrected interval)"
     texts = {
         "beaten": f"{where} tuned model beats {name}: {difference}.",
         "not beaten": f"{where} tuned model scores below {name}: {difference}.",

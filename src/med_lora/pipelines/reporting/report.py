@@ -13,7 +13,16 @@ from typing import Any
 import pandas as pd
 
 from med_lora.pipelines.reporting.headline import judge_control
-from med_lora.pipelines.reporting.wording import CONTROL_MEANINGS, decimals, interval, number, p_value, percent, title
+from med_lora.pipelines.reporting.wording import (
+    CONTROL_MEANINGS,
+    decimals,
+    in_groups,
+    interval,
+    number,
+    p_value,
+    percent,
+    title,
+)
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 DRAWING_SCRIPT = """
@@ -74,6 +83,7 @@ def write_report(
             comparison=list_comparison(comparison),
             whole=list_whole(comparison),
             pairs=data["splits"]["test"],
+            groups=int(comparison["groups"].max()),
             excluded=int(comparison["excluded"].max()),
             controls=list_controls(controls, comparison),
             control_meanings=[f"“{title(arm)}” {CONTROL_MEANINGS[arm]}" for arm in CONTROL_MEANINGS if arm in arms],
@@ -93,8 +103,9 @@ def list_comparison(comparison: pd.DataFrame) -> list[dict[str, str]]:
     rows = [{str(key): value for key, value in row.items()} for row in comparison.to_dict("records")]
     shown = [_show_values(row, ("base", "tuned", "difference")) for row in rows]
     for cells, row in zip(shown, rows, strict=True):
-        cells |= {"metric": title(row["metric"]), "direction": _direction(row["better"]), "n": f"{row['n']:,}"}
-        cells |= {"excluded": f"{row['excluded']:,}", "signature": row["signature"], "note": _name_arms(row["note"])}
+        cells |= {"metric": title(row["metric"]), "direction": _direction(row["better"])}
+        cells |= {"n": f"{row['n']:,}", "groups": in_groups(row), "excluded": f"{row['excluded']:,}"}
+        cells |= {"signature": row["signature"], "note": _name_arms(row["note"])}
         cells |= {"p": _show_p(row["p_value"]), "p_holm": _show_p(row["p_holm"])}
     return _align(shown, ("base", "tuned", "difference", "p", "p_holm"))
 

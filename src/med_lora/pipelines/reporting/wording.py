@@ -27,7 +27,7 @@ ARM_TITLES = {
     "nearest_training_answer": "Nearest training answer",
 }
 CONTROL_MEANINGS = {
-    "shuffled_reference": "gives the reference answer of another test pair",
+    "shuffled_reference": "gives the reference answer of a test pair of another group",
     "echoed_question": "repeats the question",
     "nearest_training_answer": "copies the answer to the most similar training question",
 }
@@ -72,6 +72,18 @@ def measured(row: Mapping[str, Any], name: str, places: int) -> str:
 def p_value(p: float) -> str:
     """A p-value as it follows a ``p``: ``= 0.012``, ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def share(part: float) -> str:
+    """A share from 0 to 1 in whole percent, which says 0 or 100 only of none and all."""
+    if 0 < part < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < part < 1 else f"{100 * part:.0f} %"
+
+
+def in_groups(row: Mapping[str, Any]) -> str:
+    """The groups that the pairs of a row of ``comparison`` come in: ``in 29 groups``."""
+    return f"in {row['groups']:,} {'group' if row['groups'] == 1 else 'groups'}"
 
 
 def percent(confidence: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from med_lora.datasets.pretrained import Pretrained
 from med_lora.errors import InputError, nearest
 from med_lora.parameters import HardwareParams, LoraParams, PromptParams, TrainingParams
 from med_lora.pipelines.training.card import write_card
-from med_lora.prompts import tokenise_pair
+from med_lora.prompts import context_length, tokenise_pair
+from med_lora.provenance import RECORD_FILE, describe_origin
 from med_lora.trainer import Row, fit
 
 logger = logging.getLogger(__name__)
@@ -41,20 +43,32 @@ def train_adapter(
     from transformers import set_seed
 
     tokenizer = base_model.tokenizer()
+    loaded = base_model.model(torch.float32)
+    check_length(loaded, training.max_length)
     train_rows = tokenise_rows(train.to_pandas(), tokenizer, prompt, training.max_length)
     validation_rows = tokenise_rows(validation.to_pandas(), tokenizer, prompt, training.max_length)
     set_seed(training.optimisation.seed)
-    model = attach_adapter(base_model.model(torch.float32), training.lora)
+    model = attach_adapter(loaded, training.lora)
     frozen = checksums(model)
     result = fit(model, tokenizer, train_rows, validation_rows, training.optimisation, hardware)
     if checksums(model) != frozen:
         raise RuntimeError("training moved weights of the base model, which only an adapter may change")
-    identity = {"source": base_model.source, "revision": base_model.revision, "sha256": base_model.sha256}
+    record = describe_origin(base_model, train.to_pandas(), prompt)
     files = {
         "README.md": write_card(base_model.source, training, result, len(train_rows)),
-        "med_lora.json": json.dumps({"base_model": identity, "prompt_template": prompt.template}, indent=1) + "\n",
+        RECORD_FILE: json.dumps(record, indent=1) + "\n",
     }
     return Pretrained(model, None, files), result.history
+
+
+def check_length(model: Any, max_length: int) -> None:
+    """Raise an InputError where rows could be longer than the model has positions for."""
+    context = context_length(model)
+    if context is not None and max_length > context:
+        raise InputError(
+            f"training.max_length is {max_length} and the base model has {context} positions; "
+            f"set it to {context} or less."
+        )
 
 
 def tokenise_rows(pairs: pd.DataFrame, tokenizer: Any, prompt: PromptParams, max_length: int) -> list[Row]:
@@ -106,15 +120,12 @@ def _check_targets(model: Any, targets: Sequence[str]) -> None:
             )
 
 
-def checksums(model: Any) -> dict[str, int]:
-    """Sum of the bytes of each frozen parameter, weighted by position: a fingerprint that copies no weights."""
+def checksums(model: Any) -> dict[str, str]:
+    """BLAKE2 digest of each frozen parameter's bytes, taken one parameter at a time."""
     import torch
 
-    sums = {}
-    for name, value in model.named_parameters():
-        if not value.requires_grad:
-            data = value.detach().contiguous().flatten().view(torch.uint8)
-            sums[name] = sum(
-                int(part.sum(dtype=torch.int64)) * (number + 1) for number, part in enumerate(data.split(4096))
-            )
-    return sums
+    return {
+        name: hashlib.blake2b(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()).hexdigest()
+        for name, value in model.named_parameters()
+        if not value.requires_grad
+    }

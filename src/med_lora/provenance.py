@@ -1,0 +1,37 @@
+"""What an adapter was made from: written into its folder by training, compared before it is evaluated."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pandas as pd
+
+from med_lora.datasets.base_model import BaseModel
+from med_lora.parameters import PromptParams
+
+RECORD_FILE = "med_lora.json"
+
+
+def describe_origin(base_model: BaseModel, train: pd.DataFrame, prompt: PromptParams) -> dict[str, Any]:
+    """Base model, training pairs and prompt as JSON values: two adapters of equal origin saw the same text."""
+    return {
+        "base_model": {
+            "source": base_model.source,
+            "revision": base_model.revision,
+            "sha256": base_model.sha256,
+        },
+        "prompt_template": prompt.template,
+        "train_sha256": hash_pairs(train),
+    }
+
+
+def hash_pairs(pairs: pd.DataFrame) -> str:
+    """SHA-256 over ids, questions and answers in order of id; no text can be read from it."""
+    digest = hashlib.sha256()
+    ordered = pairs.sort_values("id")
+    for row in zip(ordered["id"], ordered["question"], ordered["answer"], strict=True):
+        for value in row:
+            content = value.encode("utf-8")
+            digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()
