@@ -140,7 +140,7 @@ class EvaluationParams(Parameters):
     exclude: list[Literal["answer_cut", "answer_empty"]] = Field(
         description="answers of either arm that leave the pair out of the text metrics: at the length limit, empty"
     )
-    bootstrap_samples: PositiveInt = Field(description="resamples of the paired bootstrap")
+    bootstrap_samples: PositiveInt = Field(description="resamples of the cluster bootstrap over groups")
     seed: Annotated[int, Field(ge=0)] = Field(description="seed of the bootstrap and of the shuffled control")
 
 

@@ -85,9 +85,16 @@ def test_scores_hold_every_pair_arm_and_metric(tables: Tables, evaluation: Evalu
     assert list(scores.columns) == ["id", "group", "arm", "metric", "score"]
     assert not scores.duplicated(["id", "arm", "metric"]).any()
     assert scores["score"].notna().all()
-    arms = ("base", "tuned", "shuffled_reference", "echoed_question", "nearest_training_answer")
+    arms = (
+        "base",
+        "tuned",
+        "shuffled_reference",
+        "echoed_question",
+        "nearest_training_answer",
+        "constant_training_answer",
+    )
     assert set(scores["arm"]) == set(arms)
-    assert len(scores) == 7 * (5 * 7 + 2 * 3)
+    assert len(scores) == 7 * (6 * 7 + 2 * 3)
     wide = scores.pivot(index="id", columns=["arm", "metric"], values="score")
     pair = tables.test.frame.iloc[1]
     expected = TextScorer().score(tables.base_answers["answer"][1], pair["answer"])

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pandas as pd
 import pytest
 
 from med_lora.errors import InputError
 from med_lora.pipelines.evaluation import controls
-from med_lora.pipelines.evaluation.controls import control_answers, copy_nearest, shuffle_references
+from med_lora.pipelines.evaluation.controls import (
+    choose_typical,
+    common_subsequence,
+    control_answers,
+    copy_nearest,
+    shuffle_references,
+)
 
 
 def make_pairs(count: int) -> pd.DataFrame:
@@ -122,9 +129,47 @@ def test_blocks_do_not_change_what_is_copied(monkeypatch: pytest.MonkeyPatch) ->
     assert copy_nearest(questions, TRAIN) == whole
 
 
+def test_the_common_subsequence_is_that_of_rouge() -> None:
+    from rouge_score.rouge_scorer import _score_lcs
+
+    generator = random.Random(0)
+    for _ in range(200):
+        left, right = (generator.choices("abcdef", k=generator.randrange(90)) for _ in range(2))
+        length = common_subsequence(left, right)
+        expected = _score_lcs(left, right).fmeasure
+        assert 2 * length / max(1, len(left) + len(right)) == pytest.approx(expected)
+
+
+def test_the_typical_answer_is_most_like_the_others() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    generator, scorer = random.Random(1), RougeScorer(["rougeL"], use_stemmer=False)
+    answers = [" ".join(generator.choices(["Rest,", "see", "a", "doctor", "soon"], k=12)) for _ in range(30)]
+    train = make_pairs(30).assign(answer=answers)
+
+    def mean(answer: str) -> float:
+        return sum(scorer.score(other, answer)["rougeL"].fmeasure for other in answers if other is not answer)
+
+    assert choose_typical(train, 0) == max(answers, key=mean)
+    assert choose_typical(train.iloc[::-1], 5) == max(answers, key=mean)
+
+
+def test_the_typical_answer_is_chosen_from_a_seeded_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "SAMPLE", 2)
+    train = make_pairs(50)
+    assert choose_typical(train, 3) == choose_typical(train.iloc[::-1], 3)
+    assert len({choose_typical(train, seed) for seed in range(20)}) > 5
+    assert choose_typical(train.head(1), 0) == train["answer"][0]
+
+
 def test_all_controls_answer_every_pair() -> None:
     pairs = make_pairs(5)
     answers = control_answers(pairs, TRAIN, 0)
-    assert list(answers) == ["shuffled_reference", "echoed_question", "nearest_training_answer"]
+    assert list(answers) == [
+        "shuffled_reference",
+        "echoed_question",
+        "nearest_training_answer",
+        "constant_training_answer",
+    ]
     assert answers["echoed_question"] == list(pairs["question"])
     assert {len(texts) for texts in answers.values()} == {5}

@@ -96,4 +96,9 @@ def test_a_run(
     finished = [catalog.load(f"{arm}_answers")["finish_reason"] == "eos" for arm in ("base", "tuned")]
     filled = [~catalog.load(f"{arm}_answers")["empty"] for arm in ("base", "tuned")]
     assert comparison.loc["rouge1", "n"] == (finished[0] & finished[1] & filled[0] & filled[1]).sum()
-    assert set(catalog.load("controls")["arm"]) == {"shuffled_reference", "echoed_question", "nearest_training_answer"}
+    assert set(catalog.load("controls")["arm"]) == {
+        "shuffled_reference",
+        "echoed_question",
+        "nearest_training_answer",
+        "constant_training_answer",
+    }

@@ -25,11 +25,13 @@ ARM_TITLES = {
     "shuffled_reference": "Shuffled reference",
     "echoed_question": "Echoed question",
     "nearest_training_answer": "Nearest training answer",
+    "constant_training_answer": "Constant training answer",
 }
 CONTROL_MEANINGS = {
     "shuffled_reference": "gives the reference answer of a test pair of another group",
     "echoed_question": "repeats the question",
     "nearest_training_answer": "copies the answer to the most similar training question",
+    "constant_training_answer": "gives one typical training answer to every question",
 }
 PERCENT_SCALED = frozenset({"bleu"})  # scores that run from 0 to 100; all others that are better higher run to 1
 
