@@ -20,20 +20,28 @@ Finished = tuple[Path, subprocess.CompletedProcess[str]]
 LAYERS = ["01_raw", "02_intermediate", "03_primary", "05_model_input", "06_models", "07_model_output", "08_reporting"]
 
 
+def free_port() -> int:
+    """A port nobody listens on; kedro-viz refuses those above 49151, which the system would hand out."""
+    for port in range(42000, 49000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError("no free port between 42000 and 49000")
+
+
 @pytest.fixture(scope="module")
 def address(finished: Finished) -> Iterator[str]:
     """Where `kedro viz run` serves the finished project."""
     project, _ = finished
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "kedro", "viz", "run", "--no-browser", f"--port={port}"]
-    with subprocess.Popen(
-        command, cwd=project, env=run_environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
+    with (
+        (project / "viz.log").open("w+") as log,
+        subprocess.Popen(command, cwd=project, env=run_environment(project), stdout=log, stderr=log) as server,
+    ):
         try:
             while True:
-                assert server.poll() is None, "kedro viz ended by itself"
+                assert server.poll() is None, (project / "viz.log").read_text()
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/api/main").close()
                     break
