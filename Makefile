@@ -36,7 +36,7 @@ viz: $(READY)    ## open the lineage in a browser
 	$(BIN)/kedro viz run
 
 lock: $(READY)   ## resolve requirements.lock anew; the local label of a torch build is dropped
-	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --quiet --no-header --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --quiet --no-header --no-annotate \
 		| sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 

@@ -43,7 +43,7 @@ def test_every_environment_resolves_every_experiment(env: str, experiment: str) 
     catalog = DataCatalog.from_config(loader["catalog"])
     assert f"06_models/{experiment}/adapter" in str(catalog["adapter"])
     for corpus in given.data_engineering.corpora:
-        assert f"raw_{corpus}" in loader["catalog"]
+        assert f"corpus={corpus!r}" in str(catalog[f"raw_{corpus}"])
 
 
 def test_experiment_is_embedded_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,9 +68,23 @@ def test_command_line_beats_experiment_beats_base() -> None:
 
 
 def test_raw_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load()["catalog"]["raw_wikidoc"]["filepath"].startswith("data/01_raw/embedded/")
+    assert load()["catalog"]["raw_{corpus}"]["root"] == "data/01_raw/embedded"
     monkeypatch.setenv("MED_LORA_RAW", "/somewhere")
-    assert load()["catalog"]["raw_wikidoc"]["filepath"].startswith("/somewhere/wikidoc/")
+    assert load()["catalog"]["raw_{corpus}"]["root"] == "/somewhere"
+
+
+def test_a_corpus_of_an_experiment_needs_no_catalog_entry() -> None:
+    """Kedro takes braces in the catalog for placeholders; those of a regular expression must not reach it."""
+    files = {"layout": "pairs", "files": ["a.jsonl"], "columns": {"answer": "reply"}}
+    artefact = {"pattern": r"x{2,3}\}", "replacement": "{}"}
+    loader = load(corpora={"mine": {"title": "Mine", "licence": "CC0-1.0", **files, "artefacts": [artefact]}})
+    raw = DataCatalog.from_config(loader["catalog"])["raw_mine"]
+    assert raw._describe() == {
+        "corpus": "mine",
+        "layout": "pairs",
+        "files": ["a.jsonl"],
+        "root": "data/01_raw/embedded",
+    }
 
 
 def test_catalog_that_names_no_parameter_is_refused(tmp_path: Path) -> None:
@@ -83,9 +97,11 @@ def test_catalog_that_names_no_parameter_is_refused(tmp_path: Path) -> None:
 
 
 def test_registry_without_an_experiment_knows_every_corpus() -> None:
-    from med_lora import pipeline_registry
+    from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES, sources_of
 
-    assert set(parameters().corpora) == set(pipeline_registry.ALL_CORPORA)
+    assert sources_of(parameters()) == DEFAULT_SOURCES
+    terms = {name for _, name in DEFAULT_SOURCES.terms}
+    assert set(parameters().corpora) == {*DEFAULT_SOURCES.pairs, *DEFAULT_SOURCES.passages, *terms}
 
 
 def test_catalog_follows_parameters() -> None:
@@ -108,6 +124,22 @@ def test_catalog_follows_parameters() -> None:
         ({"training": {"lora": {"r": True}}}, ["training.lora.r", "True"]),
         ({"training": {"lora": {"use_rslora": "on"}}}, ["training.lora.use_rslora", "'on'"]),
         ({"data_engineering": {"cleaning": {"max_answer_words": 1}}}, ["max_answer_words is below"]),
+        ({"data_engineering": {"benchmarks": ["medqqa"]}}, ["data_engineering.benchmarks", "'medqqa'"]),
+        ({"corpora": {"wikidoc": {"focus_terms": "medquad"}}}, ["corpora.wikidoc.focus_terms names 'medquad'"]),
+        ({"data_engineering": {"corpora": ["genmedgpt_diseases"]}}, ["whose layout is terms"]),
+        ({"data_engineering": {"benchmarks": ["wikidoc"]}}, ["'wikidoc' is both a corpus and a benchmark"]),
+        ({"data_engineering": {"corpora": ["wikidoc"], "benchmarks": ["textbooks"]}}, ["has no questions"]),
+        ({"data_engineering": {"screening": {"names": "hide"}}}, ["screening.names", "'mask'"]),
+        ({"data_engineering": {"passages": {"overlap": 256}}}, ["overlap must be below tokens"]),
+        ({"data_engineering": {"cleaning": {"language": "English"}}}, ["cleaning.language"]),
+        ({"corpora": {"wikidoc": {"columns": {"outptu": "x"}}}}, ["'outptu', which layout alpaca lacks", "'output'"]),
+        ({"corpora": {"wikidoc": {"files": "{a}.json"}}}, ["corpora.wikidoc", "must not hold braces"]),
+        ({"corpora": {"wikidoc": {"encoding": "utf-9"}}}, ["corpora.wikidoc.encoding", "'utf-9'"]),
+        ({"corpora": {"wikidoc": {"hub": {"id": "a/b", "revision": "main"}}}}, ["wikidoc.hub.revision", "'main'"]),
+        (
+            {"corpora": {"wikidoc": {"artefacts": [{"pattern": "(", "replacement": None}]}}},
+            ["wikidoc.artefacts.0", "no regular expression"],
+        ),
         ({"pretraining": {"block_length": 4096}}, ["block_length exceeds"]),
         ({"pretraining": {"architecture": {"heads": 5}}}, ["even multiple of heads"]),
         ({"prompt": {"template": "no placeholder"}}, ["{question}"]),

@@ -24,7 +24,8 @@ class ExperimentConfigLoader(OmegaConfigLoader):
 
     NAME is the runtime parameter ``experiment``, else the environment variable ``MED_LORA_EXPERIMENT`` (the only
     way to choose one for ``kedro viz build``), else ``embedded``. Catalog files read resolved parameters through
-    ``${parameters:key.subkey}``, so that a dataset's path and a node's argument come from one place.
+    ``${parameters:key.subkey}``, so that a dataset's path and a node's argument come from one place, and where the
+    corpora lie through ``${corpus_files:}``.
 
     Raises:
         click.ClickException: if the environment or the experiment does not exist, or its file is not a mapping.
@@ -64,11 +65,21 @@ class ExperimentConfigLoader(OmegaConfigLoader):
                 return value
 
             OmegaConf.register_new_resolver("parameters", look_up, replace=True)
+            OmegaConf.register_new_resolver("corpus_files", lambda: _corpus_files(parameters.corpora), replace=True)
         try:
             return super().__getitem__(key)
         except InterpolationResolutionError as error:
             sentence = " ".join(str(error).split("\n", 1)[0].split())
             raise click.ClickException(f"The configuration of {key!r} cannot be resolved: {sentence}") from error
+
+
+def _corpus_files(corpora: Any) -> dict[str, dict[str, Any]]:
+    """What each corpus says about its files; its other settings may hold braces, which Kedro takes for placeholders."""
+    from med_lora.parameters import CorpusFiles
+
+    given: Any = OmegaConf.to_container(corpora)
+    known = CorpusFiles.model_fields
+    return {name: {key: value for key, value in corpus.items() if key in known} for name, corpus in given.items()}
 
 
 def _check_environment(conf: Path, env: str | None) -> None:

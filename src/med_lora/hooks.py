@@ -36,12 +36,13 @@ class ProjectHooks:
     def after_context_created(self, context: Any) -> None:
         """Check the whole parameter tree, then register the pipelines that the experiment's corpora ask for."""
         from med_lora import pipeline_registry
+        from med_lora.pipelines.data_engineering.sources import sources_of
 
         try:
             self._parameters = parse_parameters(context.config_loader["parameters"])
         except InputError as error:
             raise click.ClickException(str(error)) from error
-        pipeline_registry.select_corpora(self._parameters.data_engineering.corpora)
+        pipeline_registry.select_sources(sources_of(self._parameters))
         pipelines.configure(pipeline_registry.__name__)
 
     @hook_impl
@@ -59,7 +60,14 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Any) -> None:
-        """Stop at once where nodes need a device that this machine lacks."""
+        """Stop at once where a licence forbids the run, or nodes need a device that this machine lacks."""
+        from med_lora.pipelines.data_engineering.licences import check_licences
+
+        given = self._parameters.data_engineering
+        try:
+            check_licences(self._parameters.corpora, given.corpora, given.allow_licences)
+        except InputError as error:
+            raise click.ClickException(str(error)) from error
         hardware = self._parameters.hardware
         logger.info("Experiment %s on %s (%s).", self._parameters.experiment, hardware.gpu or "CPU", hardware.precision)
         # torch takes seconds to import: only a GPU or bf16 has to be asked for

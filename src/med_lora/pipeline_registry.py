@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 from kedro.pipeline import Pipeline
 
 from med_lora.errors import nearest
-from med_lora.pipelines import data_engineering, evaluation, pretraining, reporting, training
+from med_lora.pipelines import (
+    data_engineering,
+    data_report,
+    evaluation,
+    pretraining,
+    question_generation,
+    reporting,
+    training,
+)
+from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES, Sources
 
-# Every corpus of conf/base. A run replaces them by its experiment's (see ProjectHooks.after_context_created).
-ALL_CORPORA = ("genmedgpt", "wikidoc", "medquad", "medical_terms", "textbooks")
-_corpora: tuple[str, ...] = ALL_CORPORA
+# A run replaces them by its experiment's (see ProjectHooks.after_context_created).
+_sources = DEFAULT_SOURCES
 
 
 class Registry(dict[str, Pipeline]):
@@ -22,16 +28,16 @@ class Registry(dict[str, Pipeline]):
         raise click.ClickException(f"There is no pipeline {name!r}{nearest(name, set(self) - {'__default__'})}")
 
 
-def select_corpora(corpora: Sequence[str]) -> None:
-    """Name the corpora whose branches the next registration builds."""
-    global _corpora  # Kedro calls register_pipelines without arguments
-    _corpora = tuple(corpora)
+def select_sources(sources: Sources) -> None:
+    """Name the sources whose branches the next registration builds."""
+    global _sources  # Kedro calls register_pipelines without arguments
+    _sources = sources
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """All pipelines; ``__default__`` takes raw corpora to the report."""
     stages = {
-        "data_engineering": data_engineering.create_pipeline(_corpora),
+        "data_engineering": _data_engineering(_sources),
         "training": training.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
         "reporting": reporting.create_pipeline(),
@@ -39,3 +45,13 @@ def register_pipelines() -> dict[str, Pipeline]:
     return Registry(
         {"__default__": sum(stages.values(), Pipeline([])), **stages, "pretraining": pretraining.create_pipeline()}
     )
+
+
+def _data_engineering(sources: Sources) -> Pipeline:
+    """Raw corpora to splits, with what is written from passages and told about the pairs."""
+    parts = [data_engineering.create_pipeline(sources)]
+    if sources.generator:
+        parts.append(question_generation.create_pipeline(local=sources.generator == "local"))
+    if sources.pairs or sources.generator:
+        parts.append(data_report.create_pipeline(bool(sources.passages)))
+    return sum(parts, Pipeline([]))

@@ -9,19 +9,29 @@ import pandas as pd
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.parameters import PromptParams
+from med_lora.prompts import hash_rendering
 
 RECORD_FILE = "med_lora.json"
 
 
 def describe_origin(base_model: BaseModel, train: pd.DataFrame, prompt: PromptParams) -> dict[str, Any]:
-    """Base model, training pairs and prompt as JSON values: two adapters of equal origin saw the same text."""
+    """Base model, training pairs and prompt as JSON values: two adapters of equal origin saw the same text.
+
+    Raises:
+        InputError: if the prompt follows a chat template, and the base model's tokenizer cannot be loaded or has none.
+    """
+    tokenizer = base_model.tokenizer() if prompt.template in ("chat", "medlms") else None
     return {
         "base_model": {
             "source": base_model.source,
             "revision": base_model.revision,
             "sha256": base_model.sha256,
         },
-        "prompt_template": prompt.template,
+        "prompt": {
+            "template": prompt.template,
+            "system": prompt.system,
+            "sha256": hash_rendering(prompt, tokenizer),
+        },
         "train_sha256": hash_pairs(train),
     }
 

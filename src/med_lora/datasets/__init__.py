@@ -1,4 +1,4 @@
-"""Datasets that the Kedro ecosystem lacks: whole folders that appear atomically, and a pinned base model.
+"""Datasets that the Kedro ecosystem lacks: raw corpora, whole folders that appear atomically, and a pinned base model.
 
 The classes are imported on first use, so that naming one in a catalog costs nothing.
 """
@@ -12,18 +12,26 @@ if TYPE_CHECKING:
     from med_lora.datasets.adapter import AdapterDataset
     from med_lora.datasets.arrow import ArrowDataset
     from med_lora.datasets.base_model import BaseModel, BaseModelDataset
+    from med_lora.datasets.call_cache import CallCacheDataset
+    from med_lora.datasets.corpus import CorpusDataset
     from med_lora.datasets.folder import FolderDataset
     from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder
+    from med_lora.datasets.table import TableDataset
+    from med_lora.datasets.text_files import TextFilesDataset
 
 __all__ = [
     "AdapterDataset",
     "ArrowDataset",
     "BaseModel",
     "BaseModelDataset",
+    "CallCacheDataset",
+    "CorpusDataset",
     "FolderDataset",
     "Pretrained",
     "PretrainedDataset",
     "PretrainedFolder",
+    "TableDataset",
+    "TextFilesDataset",
 ]
 
 _MODULES = {
@@ -31,10 +39,14 @@ _MODULES = {
     "ArrowDataset": "arrow",
     "BaseModel": "base_model",
     "BaseModelDataset": "base_model",
+    "CallCacheDataset": "call_cache",
+    "CorpusDataset": "corpus",
     "FolderDataset": "folder",
     "Pretrained": "pretrained",
     "PretrainedDataset": "pretrained",
     "PretrainedFolder": "pretrained",
+    "TableDataset": "table",
+    "TextFilesDataset": "text_files",
 }
 
 

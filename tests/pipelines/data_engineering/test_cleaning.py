@@ -1,123 +1,192 @@
 from __future__ import annotations
 
-import logging
-import string
+import re
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from med_lora.errors import InputError
-from med_lora.parameters import CleaningParams
-from med_lora.pipelines.data_engineering.cleaning import REPORT_COLUMNS, merge_and_clean
-from med_lora.pipelines.data_engineering.duplicates import jaccard, repeats, shingle_sets
-from tests.pipelines.data_engineering.conftest import make_pairs
+from med_lora.chunks import Chunks
+from med_lora.parameters import CleaningParams, ScreeningParams
+from med_lora.parameters.data import ArtefactParams
+from med_lora.pipelines.data_engineering import cleaning as cleaning_module
+from med_lora.pipelines.data_engineering.cleaning import CLEANED_COLUMNS, clean_corpus
+from med_lora.pipelines.data_engineering.parsing import PAIR_COLUMNS
+from med_lora.pipelines.data_engineering.screening import Screened
 
 LONG = "the joint is red and hot because crystals of urate have set off a fierce inflammation in its lining"
-CLEANING = CleaningParams(min_answer_words=3, max_answer_words=40, near_duplicate_jaccard=0.5)
 
 
-def reasons(rejected: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(rejected["id"], rejected["reason"], strict=True))
+def screening(**actions: str) -> ScreeningParams:
+    """Screening that reports every class but the given ones."""
+    classes = [name for name in ScreeningParams.model_fields if name != "presidio"]
+    given: dict[str, Any] = {**dict.fromkeys(classes, "report"), "presidio": False, **actions}
+    return ScreeningParams(**given)
 
 
-def test_each_fault_has_its_reason() -> None:
-    rows = [
-        ("What is gout ?", LONG),
-        ("<p></p>", LONG + " indeed"),
-        ("q", " &nbsp; - "),
-        ("q", "two words"),
-        ("q", "many " * 41),
-        ("what is GOUT?", LONG.upper() + "."),
-        ("What is gout?", LONG.replace("fierce", "strong")),
-        ("What is <i>asthma</i>?", "Narrow airways. Call 555-0101 or write to a@example.org"),
+def pairs(*rows: tuple[str, str], **columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame("", index=range(len(rows)), columns=PAIR_COLUMNS, dtype="str")
+    table["id"] = [f"c:{row}" for row in range(len(rows))]
+    table["corpus"] = "c"
+    table["question"] = [question for question, _ in rows]
+    table["answer"] = [answer for _, answer in rows]
+    return table.assign(**{name: list(values) for name, values in columns.items()}).astype("str")
+
+
+def cleaned(
+    table: pd.DataFrame,
+    screen: ScreeningParams | None = None,
+    artefacts: Sequence[ArtefactParams] = (),
+    language: str | None = None,
+) -> pd.DataFrame:
+    cleaning = CleaningParams(min_answer_words=3, max_answer_words=40, language=language)
+    return pd.concat(
+        clean_corpus(Chunks(lambda: [table]), cleaning, screen or screening(), artefacts), ignore_index=True
+    )
+
+
+def test_each_fault_has_its_reason_and_keeps_no_text() -> None:
+    rows = [("What is gout ?", LONG), ("<p></p>", LONG), ("q", " &nbsp; - "), ("q", "two words"), ("q", "many " * 41)]
+    table = pairs(*rows, ("", ""), ("", ""), focus=["Gout &amp; more"] * 7, fault=[""] * 5 + ["not_utf8", "no_answer"])
+    clean = cleaned(table)
+    assert list(clean.columns) == CLEANED_COLUMNS
+    assert clean["id"].tolist() == table["id"].tolist()
+    assert clean["reason"].tolist() == [
+        "",
+        "empty_question",
+        "empty_answer",
+        "answer_too_short",
+        "answer_too_long",
+        "not_utf8",
+        "no_answer",
     ]
-    kept, rejected, report = merge_and_clean(CLEANING, make_pairs(rows))
-    assert reasons(rejected) == {
-        "c:00001": "empty_question",
-        "c:00002": "empty_answer",
-        "c:00003": "answer_too_short",
-        "c:00004": "answer_too_long",
-        "c:00005": "exact_duplicate",
-        "c:00006": "near_duplicate",
-    }
-    assert list(rejected.columns) == ["id", "corpus", "stage", "reason"]
-    assert rejected["stage"].tolist() == ["clean"] * 4 + ["deduplicate"] * 2
-    assert kept["question"].tolist() == ["What is gout?", "What is asthma?"]
-    assert kept["answer"].iat[1] == "Narrow airways. Call [PHONE] or write to [EMAIL]"
-    outcomes = dict(zip(report["outcome"], report["rows"], strict=True))
-    assert list(report.columns) == REPORT_COLUMNS
-    assert set(report["rows_read"]) == {8}
-    assert (outcomes["kept"], outcomes["masked_phone"], outcomes["masked_email"]) == (2, 1, 1)
+    assert clean["stage"].tolist() == ["", "clean", "clean", "clean", "clean", "read", "parse"]
+    assert clean.loc[0, ["question", "answer", "focus"]].tolist() == ["What is gout?", LONG, "Gout & more"]
+    assert set(clean.loc[1:, ["question", "answer", "focus"]].to_numpy().ravel()) == {""}
+    assert {str(dtype) for dtype in clean.dtypes} == {"str"}
 
 
-def test_the_first_pair_in_the_order_of_corpora_and_ids_stays() -> None:
-    one, two = make_pairs([("q one", LONG), ("q two", "three other words")], "b"), make_pairs([("q one", LONG)], "a")
-    assert merge_and_clean(CLEANING, one, two)[0]["id"].tolist() == ["b:00000", "b:00001"]
-    assert merge_and_clean(CLEANING, two, one.iloc[::-1])[0]["id"].tolist() == ["a:00000", "b:00001"]
+def test_a_question_mark_stands_by_its_word_in_the_first_paragraph_too() -> None:
+    clean = cleaned(pairs(("Is it gout ?\n\nContext: Toes hurt , often .", LONG)))
+    assert clean["question"].iat[0] == "Is it gout?\n\nContext: Toes hurt , often ."
 
 
-def test_near_duplicates_do_not_chain() -> None:
-    words = list(string.ascii_lowercase)
-    texts = [" ".join(words[start : start + 14]) for start in (0, 3, 6)]
-    first, second, third = shingle_sets(texts)
-    assert jaccard(first, second) > 0.55 > 0.5 > jaccard(first, third)
-    assert repeats([first, second, third], 0.55) == [False, True, False]
+def test_masked_text_is_kept_and_its_classes_named() -> None:
+    row = ("Write to a@example.org?", "Narrow airways. Call 1-800-555-0101 at once")
+    clean = cleaned(pairs(row, (row[0], LONG), ("What is gout?", LONG)), screening(phones="mask", emails="mask"))
+    assert clean["answer"].iat[0] == "Narrow airways. Call [PHONE] at once"
+    assert clean["question"].iat[0] == "Write to [EMAIL]?"
+    assert clean["screened"].tolist() == ["emails phones", "emails", ""]
+    assert clean["reason"].tolist() == ["", "", ""]
 
 
-def test_similarity_is_the_exact_jaccard_of_word_3_grams() -> None:
-    left, right = shingle_sets(["a b c d e", "A, b; c d (f)"])
-    assert jaccard(left, right) == 2 / 4
-    short, same, empty = shingle_sets(["two words", "Two words!", ""])
-    assert jaccard(short, same) == 1
-    assert jaccard(short, empty) == jaccard(empty, empty) == 0
-    assert repeats([empty, empty], 0.5) == [False, False]
+def test_a_class_may_be_counted_or_reject_the_pair() -> None:
+    row = ("Write to a@example.org?", "Narrow airways. Call 1-800-555-0101 at once")
+    reported = cleaned(pairs(row))
+    assert reported.loc[0, ["question", "answer"]].tolist() == list(row)
+    assert reported["screened"].iat[0] == "emails phones"
+    rejected = cleaned(pairs(row), screening(phones="reject", emails="reject"))
+    assert rejected.loc[0, ["stage", "reason", "question", "answer"]].tolist() == ["clean", "screened_emails", "", ""]
+    assert rejected["screened"].iat[0] == "emails phones"
+    for_answer = cleaned(pairs(row), screening(phones="reject"))
+    assert for_answer["reason"].tolist() == ["screened_phones"]
 
 
-def test_nothing_kept_is_an_error() -> None:
-    with pytest.raises(InputError, match="None of the 1 pairs read was kept"):
-        merge_and_clean(CLEANING, make_pairs([("q", "")]))
+def test_an_exam_keeps_its_letters_and_may_answer_briefly() -> None:
+    question = "Which drug?\nA. Aspirin\nB. Ask a@example.org\nC. Smith's remedy"
+    table = pairs((question, "A. Aspirin"), ("q", "A. Aspirin"), choice=["A", ""])
+    clean = cleaned(table, screening(names="mask", emails="mask", geography="mask"))
+    lines = clean["question"].iat[0].split("\n")
+    assert [line[:3] for line in lines[1:]] == ["A. ", "B. ", "C. "]
+    assert lines[2] == "B. Ask [EMAIL]"
+    assert clean["answer"].tolist() == ["A. Aspirin", ""]
+    assert clean["reason"].tolist() == ["", "answer_too_short"]
 
 
-def test_a_corpus_named_twice_is_an_error() -> None:
-    pairs = make_pairs([("q", LONG)])
-    with pytest.raises(InputError, match="named twice"):
-        merge_and_clean(CLEANING, pairs, pairs)
+def test_an_option_is_screened_apart_from_its_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Initials:
+        """Masks every initial with its name."""
+
+        def __init__(self, params: ScreeningParams) -> None:
+            pass
+
+        def screen(self, text: str) -> Screened:
+            masked = re.sub(r"\b[A-Z]\. \w+", "[NAME]", text)
+            return Screened(masked, ("names",) if masked != text else (), ())
+
+    monkeypatch.setattr(cleaning_module, "Screener", Initials)
+    rows = [("Who?\nA. J. Smith\nB. Jones", "A. Said J. Smith"), ("Who?\nA. Smith", "So said A. Smith")]
+    clean = cleaned(pairs(*rows, choice=["A", ""]))
+    assert clean["question"].tolist() == ["Who?\nA. [NAME]\nB. Jones", "Who?\n[NAME]"]
+    assert clean["answer"].tolist() == ["A. Said [NAME]", "So said [NAME]"]
+    assert clean["screened"].tolist() == ["names", "names"]
 
 
-def test_logs_hold_counts_and_no_text(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        merge_and_clean(CLEANING, make_pairs([("What is gout?", LONG), ("q", "")]))
-    assert "c: 2 rows read; 1 kept, 1 empty_answer" in caplog.text
-    assert "gout" not in caplog.text
-    assert "urate" not in caplog.text
+def test_artefacts_are_mended_or_reject_the_pair() -> None:
+    artefacts = [
+        ArtefactParams(pattern=r"\bChatDoctor\b", replacement="the doctor"),
+        ArtefactParams(pattern=r"(\w+) \(edit\)", replacement=r"\1"),
+        ArtefactParams(pattern="lorem ipsum", replacement=None),
+    ]
+    rows = [("What says ChatDoctor (edit) ?", LONG + " ChatDoctor"), ("q", LONG + " lorem ipsum"), ("lorem", LONG)]
+    clean = cleaned(pairs(*rows), artefacts=artefacts)
+    assert clean["question"].tolist() == ["What says the doctor?", "", "lorem"]
+    assert clean["answer"].iat[0] == LONG + " the doctor"
+    assert clean["reason"].tolist() == ["", "artefact", ""]
 
 
-TEXTS = st.sampled_from(["", " ", "<br>", LONG, LONG + " too", LONG.upper(), "a b c", "a b c d", "x " * 50]) | st.text(
+def test_an_artefact_that_leaves_nothing_leaves_an_empty_answer() -> None:
+    clean = cleaned(pairs(("q", "No answer found.")), artefacts=[ArtefactParams(pattern="No .*", replacement="")])
+    assert clean["reason"].tolist() == ["empty_answer"]
+
+
+def test_only_usable_pairs_are_asked_for_their_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[str], str]] = []
+
+    def in_language(texts: list[str], language: str) -> list[bool]:
+        asked.append((texts, language))
+        return ["rouge" not in text for text in texts]
+
+    module = ModuleType("language")
+    module.in_language = in_language  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "med_lora.pipelines.data_engineering.language", module)
+    rows = [("q", ""), ("Quoi?", "la peau est rouge"), ("What?", "the skin is red")]
+    clean = cleaned(pairs(*rows), language="en")
+    assert asked == [(["Quoi?\nla peau est rouge", "What?\nthe skin is red"], "en")]
+    assert clean["reason"].tolist() == ["empty_answer", "other_language", ""]
+    assert clean["answer"].tolist() == ["", "", "the skin is red"]
+
+
+def test_chunks_stay_chunks_and_are_made_anew() -> None:
+    table = pairs(("What is gout?", LONG), ("q", ""))
+    cleaning = CleaningParams(min_answer_words=3, max_answer_words=40, language=None)
+    chunks = clean_corpus(Chunks(lambda: [table, table[1:], table[:0]]), cleaning, screening(), [])
+    for _ in range(2):
+        assert [chunk["reason"].tolist() for chunk in chunks] == [["", "empty_answer"], ["empty_answer"], []]
+    assert table["answer"].tolist() == [LONG, ""]
+
+
+TEXTS = st.sampled_from(["", "<br>", LONG, "A. b c d", "x " * 50, "Call 555-0101 or a@example.org"]) | st.text(
     max_size=30
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=12), st.lists(st.tuples(TEXTS, TEXTS), max_size=6))
-def test_rows_read_are_rows_kept_and_rejected(one: list[tuple[str, str]], two: list[tuple[str, str]]) -> None:
-    good = ("anchor question", "an anchor answer that always stays")
-    tables = [make_pairs([good, *one], "one"), make_pairs([("other", "quite another answer is here"), *two], "two")]
-    before = [table.copy() for table in tables]
-    kept, rejected, report = merge_and_clean(CLEANING, *tables)
-    assert len(kept) + len(rejected) == len(one) + len(two) + 2
-    assert set(kept["id"]) | set(rejected["id"]) == {identifier for table in tables for identifier in table["id"]}
-    counted = report[report["stage"] != "mask"]
-    for table in tables:
-        of_corpus = counted[counted["corpus"] == table["corpus"].iat[0]]
-        assert of_corpus["rows"].sum() == len(table) == of_corpus["rows_read"].iat[0]
-    assert all(table.equals(copy) for table, copy in zip(tables, before, strict=True))
-
-
-def test_cleaning_clean_pairs_changes_nothing() -> None:
-    rows = [("<b>What</b> is gout ?", LONG), ("q", ""), ("Who?", "Ring&nbsp;555-0100 in the morning")]
-    kept, _, _ = merge_and_clean(CLEANING, make_pairs(rows))
-    again, rejected, _ = merge_and_clean(CLEANING, kept)
-    pd.testing.assert_frame_equal(again, kept)
-    assert rejected.empty
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8))
+def test_every_pair_is_kept_or_has_a_reason_and_cleaning_again_changes_nothing(rows: list[tuple[str, str]]) -> None:
+    screen = screening(phones="mask", emails="mask")
+    clean = cleaned(pairs(*rows), screen)
+    assert len(clean) == len(rows)
+    is_kept = clean["reason"] == ""
+    assert ((clean["stage"] == "") == is_kept).all()
+    assert ((clean["answer"] != "") == is_kept).all()
+    kept = clean[is_kept].assign(fault="")
+    again = cleaned(kept[PAIR_COLUMNS], screen) if len(kept) else kept
+    assert again["question"].tolist() == kept["question"].tolist()
+    assert again["answer"].tolist() == kept["answer"].tolist()
+    assert set(again["reason"]) <= {""}

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from med_lora.datasets.raw import TextbookDataset
-from med_lora.parameters import CleaningParams, SplitParams
-from med_lora.pipelines.data_engineering.cleaning import merge_and_clean
-from med_lora.pipelines.data_engineering.passages import read_passages
-from med_lora.pipelines.data_engineering.splitting import split_pairs
+from tests.pipelines.data_engineering.conftest import EMBEDDED, Read, Run
 from tests.pipelines.data_engineering.test_splitting import assert_apart
 
-Parse = Callable[[Path, str], pd.DataFrame]
-
-# Pairs that cleaning keeps of each corpus.
+# Pairs that are kept of each corpus.
 KEPT = {"genmedgpt": 120, "wikidoc": 156, "medquad": 144, "medical_terms": 74, "medical_terms_llama2": 74}
 MARKUP = re.compile(r"</?[a-z]+[^<>]*>|&#?\w+;|\[\[|\]\]|'''|\{\{|\u00a0| {2}", re.IGNORECASE)
 
@@ -37,18 +30,21 @@ def blemishes(embedded: Path) -> dict[str, Any]:
 
 
 def full_id(pairs: pd.DataFrame, record: int | str) -> str:
-    if isinstance(record, int):
-        return str(pairs["id"].iat[0]).rsplit(":", 1)[0] + f":{record:05d}"
-    (found,) = [identifier for identifier in pairs["id"] if identifier.rsplit("/", 1)[-1] == record]
+    """The one id that ends in the record's eight digits, or in MedQuAD's file and pair."""
+    end = f":{record:08d}" if isinstance(record, int) else f"/{record}"
+    (found,) = [identifier for identifier in pairs["id"] if identifier.endswith(end)]
     return str(found)
 
 
 @pytest.mark.parametrize("name", KEPT)
 def test_listed_blemishes_are_dealt_with(
-    name: str, blemishes: dict[str, Any], parsed: Parse, embedded: Path, cleaning: CleaningParams
+    name: str, blemishes: dict[str, Any], parsed: Read, run: Run, embedded: Path, embedded_run: dict[str, Any]
 ) -> None:
     listed, pairs = blemishes[name], parsed(embedded, name)
-    kept, rejected, report = merge_and_clean(cleaning, pairs)
+    outputs = embedded_run if name in EMBEDDED else run(embedded, name, validation=5, test=5)
+    kept, rejected, outcomes = (
+        outputs[table].query(f"corpus == {name!r}") for table in ("qa_pairs", "rejected_pairs", "row_outcomes")
+    )
     reasons = dict(zip(rejected["id"], rejected["reason"], strict=True))
     for kind in ("exact", "near"):
         for entry in listed[f"{kind}_duplicates"]:
@@ -60,35 +56,45 @@ def test_listed_blemishes_are_dealt_with(
     )
     assert len(rejected) == sum(len(listed[kind]) for kind in ("exact_duplicates", "near_duplicates", "empty_answers"))
     assert len(kept) == KEPT[name] == len(pairs) - len(rejected)
+    assert_text_is_clean(listed, kept, pairs)
+    assert outcomes.query("outcome == 'screened_phones'")["rows"].tolist() == [len(listed["phone"])]
+
+
+def assert_text_is_clean(listed: dict[str, Any], kept: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    """Mark-up is gone, telephone numbers are masked, and slots without a name stay as they are."""
     texts = (kept["question"] + "\n" + kept["answer"]).set_axis(kept["id"])
     raw = (pairs["question"] + "\n" + pairs["answer"]).set_axis(pairs["id"])
     for record in listed["html"]:
         assert texts[full_id(pairs, record)] != raw[full_id(pairs, record)].strip()
     assert not [identifier for identifier, text in texts.items() if MARKUP.search(text)]
-    masked = [identifier for identifier, text in texts.items() if "[PHONE]" in text]
-    assert masked == [full_id(pairs, record) for record in listed["phone"]]
+    phones = [full_id(pairs, record) for record in listed["phone"]]
+    assert [identifier for identifier, text in texts.items() if "[PHONE]" in text] == phones
+    assert kept.loc[kept["screened"] != "", ["id", "screened"]].to_numpy().tolist() == [[phones[0], "phones"]]
     assert not texts.str.contains("555-01").any()
     unfilled = [identifier for identifier, text in texts.items() if "[NAME]" in text]
     assert unfilled == [full_id(pairs, record) for record in listed.get("placeholder", [])]
-    assert report.query("outcome == 'masked_phone'")["rows"].tolist() == [len(masked)]
 
 
-def test_all_corpora_split_together(parsed: Parse, embedded: Path, cleaning: CleaningParams) -> None:
-    tables = [parsed(embedded, name) for name in ("genmedgpt", "wikidoc", "medquad", "medical_terms")]
-    kept, rejected, _ = merge_and_clean(cleaning, *tables)
-    assert len(kept) + len(rejected) == sum(map(len, tables))
-    splits = split_pairs(kept, SplitParams(train=None, validation=40, test=60, seed=20240501))
-    parts = [part.to_pandas() for part in splits]
+def test_all_corpora_split_together(embedded_run: dict[str, Any], parsed: Read, embedded: Path) -> None:
+    kept, rejected = embedded_run["qa_pairs"], embedded_run["rejected_pairs"]
+    names = {name for name in EMBEDDED if name != "textbooks"}
+    ids = [identifier for name in names for identifier in parsed(embedded, name)["id"]]
+    assert sorted([*kept["id"], *rejected["id"]]) == sorted(ids)
+    parts = [embedded_run[name].to_pandas() for name in ("train", "validation", "test")]
     assert (len(parts[1]), len(parts[2])) == (40, 60)
+    assert sum(map(len, parts)) + len(embedded_run["unused_pairs"]) == len(kept)
     assert len(parts[0]) > 300
     assert_apart(parts)
     for part in parts:
-        assert set(part["corpus"]) == {"genmedgpt", "wikidoc", "medquad", "medical_terms"}
+        assert set(part["corpus"]) == names
+    assert (embedded_run["leakage"]["pairs"] == 0).all()
+    assert embedded_run["benchmark_overlap"].empty
 
 
-def test_textbook_blemishes_are_dealt_with(blemishes: dict[str, Any], embedded: Path) -> None:
-    passages = read_passages(TextbookDataset(filepath=str(embedded / "textbooks")).load())
-    text = passages["text"]
+def test_textbook_blemishes_are_dealt_with(blemishes: dict[str, Any], embedded_run: dict[str, Any]) -> None:
+    passages = embedded_run["passages"].query("corpus == 'textbooks'")
+    # A passage breaks lines between paragraphs alone; the overlap repeats text.
+    text = passages["text"].str.replace("\n", " ")
     for blemish in blemishes["textbooks"]:
         found = text.str.contains(blemish["text"], regex=False).sum()
         assert found == (blemish["kind"] == "duplicate_paragraph"), blemish["kind"]

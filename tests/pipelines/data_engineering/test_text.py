@@ -20,6 +20,8 @@ from med_lora.pipelines.data_engineering.text import clean_text, comparison_key,
         "R&D, AT&T, R&regular; 5 % of 100%25",
         "first line\nsecond line\n\nnew paragraph",
         "naïve β-blocker 10^9/L, Ménière",
+        "Ångström, Ðorđević, São Tomé, ÂGE, Â, âge, √2, ‚so‘, CÔTÉ, Îles, Ñandú, ±5 °C, 3 × 10 µm, Α and Ω, “quoted”",
+        "Πνευμονία, пневмония, 肺炎, pneumonía, Lungenentzündung, nyúlős",
     ],
 )
 def test_medical_text_survives(text: str) -> None:
@@ -43,6 +45,14 @@ def test_medical_text_survives(text: str) -> None:
         ("e\u0301\u00a0\u2003 a\tb \u200b\ufeff\x07\x00c\u00ad", "é a b c"),
         ("one\r\ntwo\rthree\u2028four\n\n\n\nfive", "one\ntwo\nthree\nfour\n\nfive"),
         ("ef\ufb01cient \ud800\ufffd", "efficient"),
+        (
+            "it\u00e2\u20ac\u2122s 98.6 \u00c2\u00b0F, \u00c2\u00bd inch, M\u00c3\u00a9ni\u00c3\u00a8re",
+            "it’s 98.6 °F, ½ inch, Ménière",
+        ),
+        ("to do?\u00c2\u00a0 and \u00e2\u0080\u009cso\u00e2\u0080\u009d", "to do? and “so”"),
+        ("\u00ce\u00b2-blocker", "β-blocker"),
+        ("na\u221a\u00d8ve patients don\u201a\u00c4\u00f4t", "naïve patients don’t"),
+        ("caf&Atilde;&copy; <b>M\u00c3\u00bcller</b>", "café Müller"),
         ("  ", ""),
     ],
 )
@@ -72,6 +82,10 @@ PIECES = st.sampled_from(
         "\u0301",
         "%C3%A9",
         "=",
+        "\u00c2",
+        "\u00c3",
+        "\u00a9",
+        "\u00e2\u20ac\u2122",
     ]
 )
 

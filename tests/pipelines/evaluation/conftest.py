@@ -74,7 +74,7 @@ def train_split() -> Table:
 
 @pytest.fixture
 def prompt() -> PromptParams:
-    return PromptParams(template="Question: {question}\nAnswer:")
+    return PromptParams(template="plain", system=None)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def training() -> TrainingParams:
         seed=0,
     )
     lora = LoraParams(r=4, alpha=8, dropout=0, target_modules="all-linear", use_rslora=False)
-    return TrainingParams(max_length=512, lora=lora, optimisation=recipe)
+    return TrainingParams(max_length=512, overlong="truncate", lora=lora, optimisation=recipe)
 
 
 @pytest.fixture

@@ -73,10 +73,48 @@ def test_the_order_of_the_training_pairs_is_no_difference(
     check_adapter(PretrainedFolder(tmp_path, ""), LOCAL, train_split, prompt)
 
 
-def test_adapter_of_another_prompt_is_refused(train_split: Table, prompt: PromptParams, tmp_path: Path) -> None:
-    write_record(tmp_path, describe_origin(LOCAL, train_split.to_pandas(), PromptParams(template="Q: {question}")))
-    with pytest.raises(InputError, match=r"another prompt\.template"):
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [
+        ({"template": "Q: {question}"}, r"another prompt\.template, 'Q: \{question\}'"),
+        ({"system": "Be brief."}, r"another prompt\.system, 'Be brief\.'"),
+    ],
+)
+def test_adapter_of_another_prompt_is_refused(
+    changed: dict[str, str], key: str, train_split: Table, prompt: PromptParams, tmp_path: Path
+) -> None:
+    other = prompt.model_copy(update=changed)
+    write_record(tmp_path, describe_origin(LOCAL, train_split.to_pandas(), other))
+    with pytest.raises(InputError, match=key):
         check_adapter(PretrainedFolder(tmp_path, ""), LOCAL, train_split, prompt)
+
+
+def test_adapter_of_another_wording_of_the_template_is_refused(
+    train_split: Table, prompt: PromptParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from med_lora.prompts.templates import TEXTS
+
+    with monkeypatch.context() as patch:
+        patch.setitem(TEXTS, "plain", ("Q: {question}\nA:", "{system} Q: {question}\nA:"))
+        write_record(tmp_path, describe_origin(LOCAL, train_split.to_pandas(), prompt))
+    with pytest.raises(InputError, match=r"prompt\.template 'plain' had another wording"):
+        check_adapter(PretrainedFolder(tmp_path, ""), LOCAL, train_split, prompt)
+
+
+def test_the_chat_template_of_the_base_model_is_part_of_the_origin(
+    base_model: BaseModel, train_split: Table, tmp_path: Path
+) -> None:
+    def describe(chat_template: str) -> str:
+        tokenizer = base_model.tokenizer()
+        tokenizer.chat_template = chat_template
+        folder = tmp_path / str(len(chat_template))
+        tokenizer.save_pretrained(folder)
+        model = replace(base_model, source=str(folder))
+        origin = describe_origin(model, train_split.to_pandas(), PromptParams(template="chat", system=None))
+        return str(origin["prompt"]["sha256"])
+
+    turns = "{% for turn in messages %}<turn>{{ turn.content }}{% endfor %}"
+    assert describe(turns) == describe(turns) != describe(f"{turns} ")
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"base_model": null}', '{"base_model": {"source": "x"}}'])

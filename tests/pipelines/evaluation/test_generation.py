@@ -123,6 +123,30 @@ def test_generation_settings_that_come_with_a_model_do_not_matter(
     pd.testing.assert_frame_equal(generate_answers(meddled, test_split, prompt, evaluation, hardware), expected)
 
 
+def test_the_end_of_turn_of_a_chat_template_ends_an_answer(
+    base_model: BaseModel,
+    many_questions: Table,
+    evaluation: EvaluationParams,
+    hardware: HardwareParams,
+    tmp_path: Path,
+) -> None:
+    """As for Gemma, whose turns end with a token that is not its EOS."""
+    tokenizer: Any = base_model.tokenizer()
+    chatty = resave(base_model, tmp_path, eos_token_id=tokenizer.pad_token_id)
+    tokenizer.eos_token = "<pad>"
+    tokenizer.chat_template = "{% for turn in messages %}{{ turn.content + '<eos>' }}{% endfor %}"
+    tokenizer.save_pretrained(tmp_path)
+    chat, text = (
+        generate_answers(
+            chatty, many_questions, PromptParams(template=template, system=None), evaluation, hardware
+        ).set_index("id")
+        for template in ("chat", "{question}<eos>")
+    )
+    assert list(chat["prompt_tokens"]) == list(text["prompt_tokens"])
+    assert set(text["finish_reason"]) == {"length"}
+    assert "eos" in set(chat["finish_reason"])
+
+
 def test_padding_with_eos_is_masked_too(
     base_model: BaseModel,
     many_questions: Table,

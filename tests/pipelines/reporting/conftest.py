@@ -11,6 +11,7 @@ import pytest
 
 from med_lora.parameters import (
     CleaningParams,
+    DeduplicationParams,
     EvaluationParams,
     HardwareParams,
     LoraParams,
@@ -18,18 +19,14 @@ from med_lora.parameters import (
     OptimisationParams,
     PromptParams,
     ReportingParams,
+    ScreeningParams,
     SplitParams,
     TrainingParams,
 )
 from med_lora.pipelines.evaluation.comparison import compare_arms
+from tests.report_pages import INJECTIONS
 
 PAIRS = 60
-INJECTIONS = (
-    "<script>window.injected = 1</script>",
-    "</script><script>window.injected = 2</script>",
-    '"><img src=x onerror="window.injected = 3">',
-    "<!-- <b>bold</b> & {{ 7 * 7 }} -->",
-)
 QUESTIONS = (
     "What is gout, and why does it hurt most at night?",
     "I am a 43-year-old woman with a dry cough that has lasted three weeks. What should I do?",
@@ -161,16 +158,14 @@ def make_answers(answer: str, finish_reason: str) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def cleaning_report() -> pd.DataFrame:
+def row_outcomes() -> pd.DataFrame:
     rows = [
-        ("genmedgpt", 412, "deduplicate", "kept", 381),
+        ("genmedgpt", 412, "keep", "kept", 381),
         ("genmedgpt", 412, "clean", "answer_too_short", 6),
         ("genmedgpt", 412, "deduplicate", "near_duplicate", 25),
-        ("genmedgpt", 412, "mask", "masked_phone", 2),
-        ("genmedgpt", 412, "mask", "masked_email", 0),
-        ("medquad", 57, "deduplicate", "kept", 57),
-        ("medquad", 57, "mask", "masked_phone", 0),
-        ("medquad", 57, "mask", "masked_email", 0),
+        ("genmedgpt", 412, "screen", "screened_phones", 2),
+        ("medquad", 57, "keep", "kept", 57),
+        ("all", 469, "keep", "kept", 438),
     ]
     return pd.DataFrame(rows, columns=["corpus", "rows_read", "stage", "outcome", "rows"])
 
@@ -189,21 +184,22 @@ def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
         evaluations=8,
         seed=20240501,
     )
+    screening: dict[str, Any] = dict.fromkeys(ScreeningParams.model_fields, "mask") | {"presidio": False}
     lora = LoraParams(r=16, alpha=32, dropout=0.05, target_modules="all-linear", use_rslora=False)
     return {
         "params:experiment": "embedded",
         "params:description": "Does LoRA on a few hundred medical pairs help a small general-English model?",
         "params:model": ModelParams(id="data/06_models/embedded-base", revision=None),
-        "params:prompt": PromptParams(template="Question: {question}\nAnswer:"),
+        "params:prompt": PromptParams(template="plain", system=None),
         "params:corpora": {
-            "genmedgpt": {"layout": "alpaca", "title": "GenMedGPT-5k", "licence": "Apache-2.0"},
-            "medquad": {"layout": "medquad", "title": "MedQuAD", "licence": "CC-BY-4.0"},
+            "genmedgpt": {"layout": "alpaca", "title": "GenMedGPT-5k", "licence": "Apache-2.0", "files": "a.json"},
+            "medquad": {"layout": "medquad", "title": "MedQuAD", "licence": "CC-BY-4.0", "files": "b.zip"},
         },
-        "params:data_engineering.cleaning": CleaningParams(
-            min_answer_words=5, max_answer_words=400, near_duplicate_jaccard=0.7
-        ),
-        "params:data_engineering.split": SplitParams(train=None, validation=40, test=60, seed=20240501),
-        "params:training": TrainingParams(max_length=384, lora=lora, optimisation=recipe),
+        "params:data_engineering.cleaning": CleaningParams(min_answer_words=5, max_answer_words=400, language="en"),
+        "params:data_engineering.screening": ScreeningParams(**screening),
+        "params:data_engineering.deduplication": DeduplicationParams(near_jaccard=0.5, permutations=128),
+        "params:data_engineering.split": SplitParams(mode="group", train=None, validation=40, test=60, seed=20240501),
+        "params:training": TrainingParams(max_length=384, overlong="truncate", lora=lora, optimisation=recipe),
         "params:evaluation": evaluation,
         "params:reporting": ReportingParams(examples=4),
         "params:hardware": HardwareParams(
@@ -217,7 +213,7 @@ def inputs(
     tables: tuple[pd.DataFrame, pd.DataFrame],
     training_history: pd.DataFrame,
     test_split: Table,
-    cleaning_report: pd.DataFrame,
+    row_outcomes: pd.DataFrame,
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Every input of the pipeline by its catalog name."""
@@ -225,7 +221,7 @@ def inputs(
         "comparison": tables[0],
         "controls": tables[1],
         "training_history": training_history,
-        "cleaning_report": cleaning_report,
+        "row_outcomes": row_outcomes,
         "train": range(338),
         "validation": range(40),
         "test": test_split,

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import INJECTIONS, Table, make_answers
+from tests.report_pages import INJECTIONS
+
+from .conftest import Table, make_answers
 from .reports import make_report
 
 pytestmark = pytest.mark.browser

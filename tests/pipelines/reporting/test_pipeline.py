@@ -34,7 +34,7 @@ def test_type_hints_of_every_node_resolve() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_report_is_the_same_through_files(inputs: dict[str, Any], tmp_path: Path) -> None:
     catalog = DataCatalog({name: MemoryDataset(value) for name, value in inputs.items()})
-    for name in ("comparison", "controls", "training_history", "cleaning_report"):
+    for name in ("comparison", "controls", "training_history", "row_outcomes"):
         catalog[name] = CSVDataset(filepath=str(tmp_path / f"{name}.csv"), save_args={"index": False})
         catalog.save(name, inputs[name])
     for name in OUTPUTS - {"headline", "report"}:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import math
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pandas as pd
@@ -15,37 +14,10 @@ from plotly.offline import get_plotlyjs
 
 from med_lora.pipelines.reporting.report import FIGURE_SPACE, list_comparison, list_controls, list_whole
 from med_lora.pipelines.reporting.wording import interval, number, p_value
+from tests.report_pages import INJECTIONS, Page
 
-from .conftest import INJECTIONS, REFERENCE, TUNED, Table, make_answers
+from .conftest import REFERENCE, TUNED, Table, make_answers
 from .reports import make_report
-
-
-class Page(HTMLParser):
-    """The elements of a page, the text of its scripts, and the text that a reader sees."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.text = ""
-        self._within = ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._within = tag
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._within = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._within == "script":
-            self.scripts[-1] += data
-        elif self._within != "style":
-            self.text += data
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +87,10 @@ def test_policy_allows_exactly_the_scripts_of_the_page(page: Page) -> None:
 def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any], hostile_split: Table) -> None:
     hostile = "".join(INJECTIONS)
     answers = {arm: make_answers(hostile, "eos") for arm in ("base_answers", "tuned_answers")}
-    corpora = {"genmedgpt": {"layout": "alpaca", "title": hostile, "licence": hostile}}
+    corpora = {"genmedgpt": {"layout": "alpaca", "title": hostile, "licence": hostile, "files": "a"}}
     names = {"params:experiment": hostile, "params:description": hostile, "params:corpora": corpora}
-    report_of_one = inputs["cleaning_report"].query("corpus == 'genmedgpt'")
-    changed = {**inputs, "test": hostile_split, **answers, **names, "cleaning_report": report_of_one}
+    report_of_one = inputs["row_outcomes"].query("corpus == 'genmedgpt'")
+    changed = {**inputs, "test": hostile_split, **answers, **names, "row_outcomes": report_of_one}
     changed["comparison"] = inputs["comparison"].assign(signature=hostile, note=hostile)
     html = make_report(changed)
     page = Page(html)

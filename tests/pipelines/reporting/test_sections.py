@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from med_lora.parameters import CorpusParams, EvaluationParams, LoraParams, ReportingParams
-from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings
+from med_lora.parameters import CorpusParams, EvaluationParams, LoraParams, PromptParams, ReportingParams
+from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings, flatten_settings
 
 from .conftest import BASE, PAIRS, TUNED, Table, make_answers
 
@@ -44,29 +44,34 @@ def test_no_more_examples_than_pairs(test_split: Table, evaluation: EvaluationPa
 
 @pytest.mark.parametrize("typed", [False, True])
 def test_data_names_titles_licences_and_reasons(
-    cleaning_report: pd.DataFrame, parameters: dict[str, Any], typed: bool
+    row_outcomes: pd.DataFrame, parameters: dict[str, Any], typed: bool
 ) -> None:
     corpora = parameters["params:corpora"]
     if typed:
         corpora = {name: CorpusParams.model_validate(values) for name, values in corpora.items()}
-    described = describe_data(cleaning_report, range(300), range(40), range(60), corpora)
+    described = describe_data(row_outcomes, range(300), range(40), range(60), corpora)
     assert described == {
         "corpora": [
             {
                 **{"title": "GenMedGPT-5k", "licence": "Apache-2.0", "read": 412, "kept": 381},
                 "rejected": [("answer_too_short", 6), ("near_duplicate", 25)],
-                "masked": [("masked_phone", 2)],
+                "screened": [("screened_phones", 2)],
             },
-            {"title": "MedQuAD", "licence": "CC-BY-4.0", "read": 57, "kept": 57, "rejected": [], "masked": []},
+            {"title": "MedQuAD", "licence": "CC-BY-4.0", "read": 57, "kept": 57, "rejected": [], "screened": []},
         ],
         "splits": {"train": 300, "validation": 40, "test": 60},
     }
 
 
+def given(parameters: dict[str, Any]) -> list[Any]:
+    """The arguments of ``describe_settings``."""
+    of_data = [f"data_engineering.{name}" for name in ("cleaning", "screening", "deduplication", "split")]
+    names = ["description", "model", "prompt", *of_data, "training", "evaluation", "hardware"]
+    return [parameters[f"params:{name}"] for name in names]
+
+
 def test_settings_list_every_field_with_its_meaning(parameters: dict[str, Any]) -> None:
-    names = ("description", "model", "prompt", "data_engineering.cleaning", "data_engineering.split", "training")
-    given = [parameters[f"params:{name}"] for name in (*names, "evaluation", "hardware")]
-    settings = describe_settings(*given)
+    settings = describe_settings(*given(parameters))
     rows = {key: (value, meaning) for key, value, meaning in settings["rows"]}
     assert settings["description"] == parameters["params:description"]
     assert rows["model.id"][0] == "data/06_models/embedded-base"
@@ -84,7 +89,10 @@ def test_named_target_modules_are_listed(parameters: dict[str, Any]) -> None:
     named = training.model_copy(
         update={"lora": training.lora.model_copy(update={"target_modules": ["q_proj", "v_proj"]})}
     )
-    names = ("description", "model", "prompt", "data_engineering.cleaning", "data_engineering.split")
-    given = [parameters[f"params:{name}"] for name in names]
-    settings = describe_settings(*given, named, parameters["params:evaluation"], parameters["params:hardware"])
+    settings = describe_settings(*given({**parameters, "params:training": named}))
     assert ("training.lora.target_modules", "q_proj, v_proj", "layers that receive an adapter") in settings["rows"]
+
+
+def test_settings_name_the_prompt_and_its_system_text() -> None:
+    rows = flatten_settings({"prompt": PromptParams(template="llama2", system="Be brief.")})
+    assert [row[:2] for row in rows] == [("prompt.template", "llama2"), ("prompt.system", "Be brief.")]

@@ -13,14 +13,14 @@ import torch
 from med_lora.datasets.base_model import BaseModelDataset
 from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams, LoraParams, OptimisationParams, PromptParams, TrainingParams
-from med_lora.pipelines.training.nodes import attach_adapter, checksums, tokenise_rows, train_adapter
-from med_lora.prompts import IGNORED_LABEL
+from med_lora.pipelines.training.nodes import attach_adapter, checksums, train_adapter
 
 CPU = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=4, inference_batch_size=4, threads=0)
 LORA = LoraParams(r=4, alpha=8, dropout=0.1, target_modules="all-linear", use_rslora=False)
-PROMPT = PromptParams(template="Question: {question}\nAnswer:")
+PROMPT = PromptParams(template="plain", system=None)
 TRAINING = TrainingParams(
     max_length=48,
+    overlong="truncate",
     lora=LORA,
     optimisation=OptimisationParams(
         epochs=4,
@@ -73,7 +73,8 @@ def test_training_lowers_the_answer_loss_and_records_the_base(base_model: Any) -
     assert losses.iloc[-1] < losses.iloc[0] - 0.1
     identity = json.loads(adapter.files["med_lora.json"])
     assert identity["base_model"]["sha256"] == base_model.sha256
-    assert identity["prompt_template"] == PROMPT.template
+    assert identity["prompt"]["template"] == PROMPT.template
+    assert identity["prompt"]["system"] is None
     assert "library_name: peft" in adapter.files["README.md"]
 
 
@@ -122,16 +123,45 @@ def test_unknown_target_module_names_the_nearest(tiny_model: Any) -> None:
         attach_adapter(tiny_model, LORA.model_copy(update={"target_modules": ["q_prj"]}))
 
 
-def test_rows_carry_loss_on_the_answer_and_cuts_are_counted(tokenizer: Any, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    rows = tokenise_rows(Split(3).to_pandas(), tokenizer, PROMPT, 20)
-    assert "3 of 3 pairs are longer than 20 tokens" in caplog.text
-    for row in rows:
-        assert len(row["input_ids"]) == len(row["labels"]) == 20
-        assert row["labels"][-1] != IGNORED_LABEL
-    assert "gout" not in caplog.text
-
-
 def test_empty_training_set_is_one_sentence(base_model: Any) -> None:
     with pytest.raises(InputError, match="training set is empty"):
         train_adapter(base_model, Split(0), Split(4), PROMPT, TRAINING, CPU)
+
+
+@pytest.mark.parametrize(("overlong", "dropped"), [("truncate", 0), ("drop", 3)])
+def test_history_counts_what_became_of_overlong_pairs(base_model: Any, overlong: str, dropped: int) -> None:
+    train = Split(8)
+    train.frame.loc[[1, 4, 6], "answer"] += (
+        " It goes on and on for as long as a reader can bear, and then a little more."
+    )
+    longer = TRAINING.model_copy(update={"overlong": overlong, "max_length": 100})
+    adapter, history = train_adapter(base_model, train, Split(4), PROMPT, longer, CPU)
+    counts = history[history["step"] == 0].set_index("metric")["value"]
+    assert (counts["train_pairs"], counts["train_overlong_pairs"], counts["train_dropped_pairs"]) == (8, 3, dropped)
+    assert counts["validation_overlong_pairs"] == 0
+    assert (counts["train_answer_tokens_cut"] > 0) == (overlong == "truncate")
+    assert f"on {8 - dropped} question-answer pairs" in adapter.files["README.md"]
+    assert set(history["metric"]) >= {"train_loss", "validation_loss"}
+
+
+def test_overlong_pairs_stop_the_run_if_asked(base_model: Any) -> None:
+    short = TRAINING.model_copy(update={"overlong": "stop", "max_length": 20})
+    with pytest.raises(InputError, match=r"8 of 8 train pairs are longer than training\.max_length \(20 tokens"):
+        train_adapter(base_model, Split(8), Split(4), PROMPT, short, CPU)
+
+
+def test_an_adapter_trained_on_chats_is_recognised_by_its_chat_template(base_model: Any) -> None:
+    from med_lora.provenance import describe_origin
+
+    chat = PromptParams(template="chat", system="Be brief.")
+    with pytest.raises(InputError, match="has no chat template"):
+        train_adapter(base_model, Split(4), Split(4), chat, TRAINING, CPU)
+    chatty = base_model.tokenizer()
+    chatty.chat_template = "{% for turn in messages %}{{ turn.content + '<eos>' }}{% endfor %}"
+    chatty.save_pretrained(base_model.source)
+    adapter, history = train_adapter(base_model, Split(8), Split(4), chat, TRAINING, CPU)
+    record = json.loads(adapter.files["med_lora.json"])
+    assert record == describe_origin(base_model, Split(8).to_pandas(), chat)
+    assert {key: record["prompt"][key] for key in ("template", "system")} == {"template": "chat", "system": "Be brief."}
+    losses = history[history["metric"] == "validation_loss"]["value"]
+    assert losses.iloc[-1] < losses.iloc[0]

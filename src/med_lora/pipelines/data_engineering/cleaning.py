@@ -1,131 +1,150 @@
-"""All parsed corpora to one table of clean, distinct question-answer pairs, with a reason for each one left out."""
+"""Parsed pairs to clean and screened ones, with a reason for each that is not fit to train on."""
 
 from __future__ import annotations
 
-import logging
 import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
-from med_lora.errors import InputError
-from med_lora.parameters import CleaningParams
-from med_lora.pipelines.data_engineering.duplicates import progress, repeats, shingle_sets
-from med_lora.pipelines.data_engineering.masking import mask_contacts
-from med_lora.pipelines.data_engineering.text import clean_text, comparison_key, has_words
+from med_lora.chunks import Chunks
+from med_lora.parameters import CleaningParams, ScreeningParams
+from med_lora.parameters.data import ArtefactParams
+from med_lora.pipelines.data_engineering.parsing import PAIR_COLUMNS, PARSE_FAULTS
+from med_lora.pipelines.data_engineering.screening import Screened, Screener
+from med_lora.pipelines.data_engineering.text import clean_text, has_words
 
-logger = logging.getLogger(__name__)
+CLEANED_COLUMNS = [*PAIR_COLUMNS[:-1], "screened", "stage", "reason"]
+_SPACE_BEFORE_MARK = re.compile(r"\s+(?=[?!]+(?:\n|$))")
+# The letter in front of an option is no initial of a name.
+_OPTION_LETTER = re.compile(r"^([A-Z]\. )", re.MULTILINE)
 
-REPORT_COLUMNS = ["corpus", "rows_read", "stage", "outcome", "rows"]
-_SPACE_BEFORE_MARK = re.compile(r"\s+(?=[?!]+$)")
+
+class _Pair(NamedTuple):
+    """What cleaning makes of a pair: its text, the classes found in it, and why it is left out, or ``""``."""
+
+    focus: str
+    question: str
+    answer: str
+    screened: str
+    reason: str
 
 
-def merge_and_clean(cleaning: CleaningParams, *parsed: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Clean the pairs of all corpora, and keep each question-answer pair once.
+def clean_corpus(
+    pairs: Chunks, cleaning: CleaningParams, screening: ScreeningParams, artefacts: Sequence[ArtefactParams]
+) -> Chunks:
+    """Clean, screen and validate the pairs of one corpus, each by itself.
 
-    Corpora keep their order, and pairs are ordered by id within each; of equal or similar pairs the first one stays.
-    Rows read = kept + rejected, in total and for each corpus.
+    In this order: normal text (:func:`clean_text`), the artefacts of the corpus, length, privacy screening, language.
 
     Args:
-        cleaning: bounds in words, and the similarity of near duplicates.
-        parsed: tables of pairs, one a corpus, as :func:`parse_corpus` returns them.
+        pairs: chunks with ``PAIR_COLUMNS``.
+        cleaning: bounds of an answer in words, and the language. An exam's answer may be shorter: pairs with a
+            ``choice`` have no lower bound.
+        screening: what happens to each class of identifiers.
+        artefacts: what the making of the corpus left in its text.
 
     Returns:
-        The kept pairs; the rejected ones (id, corpus, stage, reason; no text); the report: a corpus, its rows_read,
-        and a row for each outcome: kept, each reason, and of the kept ones those with a masked_phone or masked_email.
-
-    Raises:
-        InputError: if a corpus comes twice, or no pair is kept.
+        Chunks with ``CLEANED_COLUMNS``, all text, one row a pair: the columns of pairs without ``fault``, the classes
+        found by screening (sorted, joined by a space), and the stage (``read``, ``parse`` or ``clean``) and reason of a
+        pair that is left out. Such a pair keeps no question, answer or focus. Reasons found here: empty_question,
+        empty_answer, artefact, answer_too_short, answer_too_long, screened_<class>, other_language.
     """
-    pairs = pd.concat([table.sort_values("id", kind="stable") for table in parsed], ignore_index=True)
-    if not pairs["id"].is_unique:
-        raise InputError("A corpus is named twice in data_engineering.corpora; name each once.")
-    clean, phones, emails = _clean_columns(pairs)
-    reasons = _with_duplicates(clean, _unusable(clean, cleaning), cleaning.near_duplicate_jaccard)
-    is_kept = reasons == ""
-    report = _report(pairs["corpus"], reasons, {"masked_phone": phones & is_kept, "masked_email": emails & is_kept})
-    _log(report)
-    if not is_kept.any():
-        raise InputError(
-            f"None of the {len(pairs)} pairs read was kept; compare data_engineering.cleaning with the corpora."
-        )
-    rejected = pd.DataFrame(
-        {
-            "id": pairs["id"],
-            "corpus": pairs["corpus"],
-            "stage": reasons.map(_stage),
-            "reason": reasons,
-        },
-        dtype="str",
-    )
-    return clean[is_kept].reset_index(drop=True), rejected[~is_kept].reset_index(drop=True), report
+    return Chunks(lambda: _clean(pairs, cleaning, screening, artefacts))
 
 
-def _clean_columns(pairs: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
-    """Pairs with clean text, and which of them held a telephone number or an e-mail address."""
-    questions: list[str] = []
-    answers: list[str] = []
-    phones: list[bool] = []
-    emails: list[bool] = []
-    texts = list(zip(pairs["question"], pairs["answer"], strict=True))
-    for raw_question, raw_answer in progress(texts, "clean"):
-        question, *in_question = mask_contacts(clean_text(raw_question))
-        answer, *in_answer = mask_contacts(clean_text(raw_answer))
-        questions.append(_SPACE_BEFORE_MARK.sub("", question))
-        answers.append(answer)
-        phones.append(bool(in_question[0] + in_answer[0]))
-        emails.append(bool(in_question[1] + in_answer[1]))
-    clean = pairs.assign(question=questions, answer=answers).astype("str")
-    return clean, pd.Series(phones, index=pairs.index), pd.Series(emails, index=pairs.index)
+def _clean(
+    pairs: Chunks, cleaning: CleaningParams, screening: ScreeningParams, artefacts: Sequence[ArtefactParams]
+) -> Iterator[pd.DataFrame]:
+    screener = Screener(screening)
+    patterns = [(re.compile(artefact.pattern), artefact.replacement) for artefact in artefacts]
+    for chunk in pairs:
+        rows = zip(*(chunk[name] for name in ("focus", "question", "answer", "choice", "fault")), strict=True)
+        cleaned = [
+            _Pair("", "", "", "", fault) if fault else _clean_pair(row, bool(choice), patterns, screener, cleaning)
+            for *row, choice, fault in rows
+        ]
+        yield _as_table(chunk, _in_language(cleaned, cleaning.language))
 
 
-def _unusable(clean: pd.DataFrame, cleaning: CleaningParams) -> pd.Series:
-    """For each pair why it is unusable by itself, or ""; a text without a letter or digit is empty."""
-    reasons: list[str] = []
-    for question, answer in zip(clean["question"], clean["answer"], strict=True):
-        length = len(answer.split())
-        if not has_words(question):
-            reasons.append("empty_question")
-        elif not has_words(answer):
-            reasons.append("empty_answer")
-        elif length < cleaning.min_answer_words:
-            reasons.append("answer_too_short")
-        elif length > cleaning.max_answer_words:
-            reasons.append("answer_too_long")
-        else:
-            reasons.append("")
-    return pd.Series(reasons, index=clean.index, dtype="str")
+def _clean_pair(
+    texts: list[str],
+    is_exam: bool,
+    artefacts: list[tuple[re.Pattern[str], str | None]],
+    screener: Screener,
+    cleaning: CleaningParams,
+) -> _Pair:
+    """The pair of a focus, a question and an answer."""
+    focus, question, answer = map(clean_text, texts)
+    for pattern, replacement in artefacts:
+        if not pattern.search(question) and not pattern.search(answer):
+            continue
+        if replacement is None:
+            return _Pair("", "", "", "", "artefact")
+        question, answer = (clean_text(pattern.sub(replacement, text)) for text in (question, answer))
+    question = _SPACE_BEFORE_MARK.sub("", question)
+    # Before screening, which takes longest, and longest on the longest texts.
+    reason = _unfit(question, answer, cleaning, is_exam)
+    if reason:
+        return _Pair("", "", "", "", reason)
+    screened = [_screen(text, screener, is_exam) for text in (focus, question, answer)]
+    found = " ".join(sorted(set().union(*(part.found for part in screened))))
+    rejected = set().union(*(part.rejected for part in screened))
+    if rejected:
+        return _Pair("", "", "", found, f"screened_{min(rejected)}")
+    focus, question, answer = (part.text for part in screened)
+    return _Pair(focus, question, answer, found, "")
 
 
-def _with_duplicates(clean: pd.DataFrame, reasons: pd.Series, threshold: float) -> pd.Series:
-    """The reasons, completed for usable pairs that repeat an earlier usable one."""
-    usable = clean[reasons == ""]
-    keys = usable["question"].map(comparison_key) + "\n" + usable["answer"].map(comparison_key)
-    exact = keys.duplicated()
-    distinct = usable[~exact]
-    near = repeats(shingle_sets((distinct["question"] + "\n" + distinct["answer"]).tolist()), threshold)
-    completed = reasons.copy()
-    completed[usable.index[exact]] = "exact_duplicate"
-    completed[distinct.index[near]] = "near_duplicate"
-    return completed
+def _unfit(question: str, answer: str, cleaning: CleaningParams, is_exam: bool) -> str:
+    """Why a pair is empty or of the wrong length, or ``""``; a text without a letter or digit is empty."""
+    if not has_words(question):
+        return "empty_question"
+    if not has_words(answer):
+        return "empty_answer"
+    words = len(answer.split())
+    if words < cleaning.min_answer_words and not is_exam:
+        return "answer_too_short"
+    return "answer_too_long" if words > cleaning.max_answer_words else ""
 
 
-def _report(corpora: pd.Series, reasons: pd.Series, masked: dict[str, pd.Series]) -> pd.DataFrame:
-    rows: list[tuple[str, int, str, str, int]] = []
-    for corpus in corpora.unique():
-        of_corpus = corpora == corpus
-        counts = reasons[of_corpus].value_counts()
-        read = int(of_corpus.sum())
-        rows.append((corpus, read, "deduplicate", "kept", int(counts.pop("") if "" in counts else 0)))
-        rows.extend((corpus, read, _stage(reason), reason, int(counts[reason])) for reason in sorted(counts.index))
-        rows.extend((corpus, read, "mask", outcome, int(flags[of_corpus].sum())) for outcome, flags in masked.items())
-    return pd.DataFrame(rows, columns=REPORT_COLUMNS)
+def _screen(text: str, screener: Screener, has_options: bool) -> Screened:
+    """The text screened; the letters of an exam's options are kept apart."""
+    # by turns a piece of text and, from the pattern's one group, the letter in front of an option
+    pieces = _OPTION_LETTER.split(text) if has_options else [text]
+    screened = [Screened(piece, (), ()) if place % 2 else screener.screen(piece) for place, piece in enumerate(pieces)]
+    found = {name for part in screened for name in part.found}
+    rejected = {name for part in screened for name in part.rejected}
+    return Screened("".join(part.text for part in screened), tuple(sorted(found)), tuple(sorted(rejected)))
 
 
-def _stage(reason: str) -> str:
-    return "deduplicate" if reason.endswith("_duplicate") else "clean"
+def _in_language(cleaned: list[_Pair], language: str | None) -> list[_Pair]:
+    """The pairs, with those in another language left out."""
+    if language is None:
+        return cleaned
+    from med_lora.pipelines.data_engineering.language import in_language
+
+    kept = [pair for pair in cleaned if not pair.reason]
+    verdicts = iter(in_language([f"{pair.question}\n{pair.answer}" for pair in kept], language))
+    return [
+        pair if pair.reason or next(verdicts) else _Pair("", "", "", pair.screened, "other_language")
+        for pair in cleaned
+    ]
 
 
-def _log(report: pd.DataFrame) -> None:
-    for corpus, rows in report.groupby("corpus", sort=False):
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in zip(rows["outcome"], rows["rows"], strict=True))
-        logger.info("%s: %d rows read; %s.", corpus, rows["rows_read"].iat[0], outcomes)
+def _as_table(chunk: pd.DataFrame, cleaned: list[_Pair]) -> pd.DataFrame:
+    return chunk.assign(
+        focus=[pair.focus for pair in cleaned],
+        question=[pair.question for pair in cleaned],
+        answer=[pair.answer for pair in cleaned],
+        screened=[pair.screened for pair in cleaned],
+        stage=[_stage(fault, pair.reason) for fault, pair in zip(chunk["fault"], cleaned, strict=True)],
+        reason=[pair.reason for pair in cleaned],
+    )[CLEANED_COLUMNS].astype("str")
+
+
+def _stage(fault: str, reason: str) -> str:
+    if fault:
+        return "parse" if fault in PARSE_FAULTS else "read"
+    return "clean" if reason else ""

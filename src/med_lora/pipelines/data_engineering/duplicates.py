@@ -3,50 +3,72 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from med_lora.errors import InputError
 from med_lora.pipelines.data_engineering.text import words
-
-if TYPE_CHECKING:
-    from datasketch import MinHash
 
 Item = TypeVar("Item")
 SHINGLE_WORDS = 3
 PERMUTATIONS = 128
+# Probability at which a pair at the threshold itself may be no candidate.
+MISSED = 0.005
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
+_SIGNATURES_PER_BLOCK = 4096
+_QUERIES_PER_BLOCK = 256
 
-Shingles = NDArray[np.uint64]
+Hashes = NDArray[np.uint64]
+Positions = NDArray[np.int64]
 
 
-def shingle_sets(texts: Sequence[str]) -> list[Shingles]:
-    """For each text the sorted, distinct 64-bit hashes of its word 3-grams (of all its words where it has fewer).
+class _WordHashes(dict[str, int]):
+    """64-bit hash of each word met so far; of BLAKE2b, so that it is the same on every machine."""
 
-    The hashes come from BLAKE2b, so they are the same on every machine; two 3-grams share one with probability 2^-64.
+    def __missing__(self, word: str) -> int:
+        number = self[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+        return number
+
+
+def word_hashes(texts: Iterable[str]) -> Iterator[Hashes]:
+    """For each text the 64-bit hashes of its words (see :func:`~.text.words`), in their order."""
+    hashes = _WordHashes()
+    for text in texts:
+        found = words(text)
+        yield np.fromiter(map(hashes.__getitem__, found), dtype=np.uint64, count=len(found))
+
+
+def word_grams(hashes: Hashes, width: int) -> Hashes:
+    """Hashes of the sequences of ``width`` words of a text, in their order; none where the text has fewer words.
+
+    Two different sequences share a hash with probability 2^-64.
     """
-    hashes: dict[str, int] = {}
-
-    def number(word: str) -> int:
-        if word not in hashes:
-            hashes[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
-        return hashes[word]
-
-    return [_shingles(np.array([number(word) for word in words(text)], dtype=np.uint64)) for text in texts]
+    count = max(0, len(hashes) - width + 1)
+    return _mix([hashes[offset : offset + count] for offset in range(width)])
 
 
-def _shingles(numbers: NDArray[np.uint64]) -> Shingles:
-    width = min(SHINGLE_WORDS, len(numbers))
-    if not width:
-        return numbers
-    count = len(numbers) - width + 1
-    mixed = np.zeros(count, dtype=np.uint64)
-    for offset in range(width):
-        mixed = (mixed ^ numbers[offset : offset + count]) * np.uint64(_MULTIPLIERS[offset])
+def shingles(hashes: Hashes) -> Hashes:
+    """The sorted, distinct hashes of a text's word 3-grams (of all its words where it has fewer)."""
+    width = min(SHINGLE_WORDS, len(hashes))
+    return np.unique(word_grams(hashes, width)) if width else hashes
+
+
+def shingle_sets(texts: Iterable[str]) -> list[Hashes]:
+    """:func:`shingles` of each text."""
+    return [shingles(hashes) for hashes in word_hashes(texts)]
+
+
+def _mix(columns: Sequence[Hashes]) -> Hashes:
+    """One hash for each row of the columns; their order counts."""
+    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for place, column in enumerate(columns):
+        mixed = (mixed ^ column) * np.uint64(_MULTIPLIERS[place % len(_MULTIPLIERS)])
         mixed ^= mixed >> np.uint64(29)
-    return np.unique(mixed)
+    return mixed
 
 
 def progress(items: Collection[Item], description: str) -> Iterator[Item]:
@@ -56,7 +78,7 @@ def progress(items: Collection[Item], description: str) -> Iterator[Item]:
     yield from tqdm(items, desc=description, disable=None, leave=False)
 
 
-def jaccard(left: Shingles, right: Shingles) -> float:
+def jaccard(left: Hashes, right: Hashes) -> float:
     """Exact Jaccard similarity of two shingle sets; 0 where one is empty."""
     if not len(left) or not len(right):
         return 0.0
@@ -64,75 +86,166 @@ def jaccard(left: Shingles, right: Shingles) -> float:
     return shared / (len(left) + len(right) - shared)
 
 
-def _bands(threshold: float) -> tuple[int, int]:
+def _bands(threshold: float, permutations: int) -> tuple[int, int]:
     """Bands and rows for which a pair at the threshold becomes a candidate with probability above 0.995.
 
     The probability is 1 - (1 - J^rows)^bands (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, eq. 3.4).
+
+    Raises:
+        InputError: if no choice reaches it with so few permutations.
     """
+    fewest = math.floor(math.log(MISSED) / math.log(1 - threshold)) + 1
+    if permutations < fewest:
+        raise InputError(
+            f"data_engineering.deduplication.permutations is {permutations}, too few to find pairs of similarity "
+            f"{threshold}; set it to {fewest} or more."
+        )
     rows = 1
-    while (1 - threshold ** (rows + 1)) ** (PERMUTATIONS // (rows + 1)) < 0.005:
+    while (1 - threshold ** (rows + 1)) ** (permutations // (rows + 1)) < MISSED:
         rows += 1
-    return PERMUTATIONS // rows, rows
+    return permutations // rows, rows
 
 
-class _Index:
-    """Shingle sets by their MinHash signature, and which of them are similar to another set."""
+class SimilarSets:
+    """Shingle sets of which some are added to an index, and which of those are similar to another set.
 
-    def __init__(self, threshold: float):
-        from datasketch import MinHash, MinHashLSH
-
-        self._threshold = threshold
-        # The shingles are 64-bit hashes already: the identity spares hashing each of them again.
-        self._empty = MinHash(num_perm=PERMUTATIONS, hashfunc=int, scheme="affine64")
-        self._buckets = MinHashLSH(num_perm=PERMUTATIONS, params=_bands(threshold))
-        self._sets: dict[int, Shingles] = {}
-
-    def signature(self, shingles: Shingles) -> MinHash:
-        signature = self._empty.copy()
-        signature.update_batch(shingles.tolist())
-        return signature
-
-    def add(self, key: int, shingles: Shingles, signature: MinHash) -> None:
-        self._sets[key] = shingles
-        self._buckets.insert(key, signature, check_duplication=False)
-
-    def candidates(self, signature: MinHash) -> list[int]:
-        return sorted(self._buckets.query(signature))
-
-    def similar(self, key: int, shingles: Shingles) -> bool:
-        return jaccard(self._sets[key], shingles) >= self._threshold
-
-
-def repeats(sets: Sequence[Shingles], threshold: float) -> list[bool]:
-    """Which sets nearly repeat an earlier one that is no repeat itself (Jaccard similarity >= threshold).
-
-    Empty sets repeat nothing.
+    A key is a set's position. Empty sets are similar to nothing.
     """
-    index = _Index(threshold)
-    found = [False] * len(sets)
-    for key, shingles in enumerate(progress(sets, "near duplicates")):
-        if not len(shingles):
-            continue
-        signature = index.signature(shingles)
-        found[key] = any(index.similar(other, shingles) for other in index.candidates(signature))
+
+    def __init__(self, sets: Sequence[Hashes], threshold: float, permutations: int = PERMUTATIONS):
+        """Prepare the sets; ``threshold`` is the Jaccard similarity from which two of them are similar."""
+        self._threshold = threshold
+        self._lengths, self._ids, _ = _numbered(sets)
+        self._ends = np.cumsum(self._lengths)
+        self._is_in = np.zeros(int(self._ids.max(initial=0)) + 1, dtype=np.bool_)
+        self._buckets_of = _shared_buckets(_band_keys(sets, threshold, permutations))
+        self._members: dict[int, list[int]] = {}
+
+    def add(self, key: int) -> None:
+        """Add a set to the index, unless it is empty."""
+        if not self._lengths[key]:
+            return
+        for bucket in self._buckets_of[key]:
+            self._members.setdefault(bucket, []).append(key)
+
+    def similar(self, key: int) -> list[int]:
+        """Keys of the sets in the index that are similar to the set, in ascending order."""
+        found: set[int] = set()
+        found.update(*(self._members.get(bucket, ()) for bucket in self._buckets_of[key]))
+        candidates = np.array(sorted(found), dtype=np.int64)
+        # No similarity exceeds the ratio of the sizes.
+        sizes, own = self._lengths[candidates], self._lengths[key]
+        candidates = candidates[np.minimum(sizes, own) / np.maximum(sizes, own) >= self._threshold]
+        if not len(candidates):
+            return []
+        sizes = self._lengths[candidates]
+        shared = self._shared(key, candidates, np.cumsum(sizes) - sizes)
+        matches: list[int] = candidates[shared / (sizes + own - shared) >= self._threshold].tolist()
+        return matches
+
+    def _shared(self, key: int, candidates: Positions, starts: Positions) -> Positions:
+        """How many shingles each candidate shares with the set."""
+        own = self._of(key)
+        self._is_in[own] = True
+        ids = np.concatenate([self._of(candidate) for candidate in candidates.tolist()])
+        shared: Positions = np.add.reduceat(self._is_in[ids], starts, dtype=np.int64)
+        self._is_in[own] = False
+        return shared
+
+    def _of(self, key: int) -> NDArray[np.uint32]:
+        end = self._ends[key]
+        return self._ids[end - self._lengths[key] : end]
+
+
+def _numbered(sets: Sequence[Hashes]) -> tuple[Positions, NDArray[np.uint32], Hashes]:
+    """Lengths of the sets, their elements one set after another, as numbers from 0, and the hash of each number."""
+    lengths = np.fromiter(map(len, sets), dtype=np.int64, count=len(sets))
+    flat = np.concatenate([np.zeros(0, dtype=np.uint64), *sets])
+    hashes, numbers = np.unique(flat, return_inverse=True)
+    return lengths, numbers.astype(np.uint32), hashes
+
+
+def _band_keys(sets: Sequence[Hashes], threshold: float, permutations: int) -> Hashes:
+    """A hash for each set and band of its MinHash signature, (sets, bands)."""
+    from datasketch import MinHash
+
+    bands, rows = _bands(threshold, permutations)
+    # The shingles are 64-bit hashes already: the identity spares hashing each of them again.
+    empty = MinHash(num_perm=permutations, hashfunc=int, scheme="affine64")
+    keys = np.empty((len(sets), bands), dtype=np.uint64)
+    block = np.empty((min(len(sets), _SIGNATURES_PER_BLOCK), permutations), dtype=np.uint64)
+    for key, elements in enumerate(progress(sets, "MinHash signatures")):
+        signature = empty.copy()
+        signature.update_batch(elements.tolist())
+        place = key % _SIGNATURES_PER_BLOCK
+        block[place] = signature.hashvalues
+        if place + 1 == len(block) or key + 1 == len(sets):
+            filled = block[: place + 1, : bands * rows].reshape(place + 1, bands, rows)
+            for band in range(bands):
+                keys[key - place : key + 1, band] = _mix([filled[:, band, row] for row in range(rows)])
+    return keys
+
+
+def _shared_buckets(keys: Hashes) -> list[list[int]]:
+    """For each set the numbers of its buckets; the many buckets of one set alone are left out."""
+    buckets_of: list[list[int]] = [[] for _ in range(len(keys))]
+    number = 0
+    for band in range(keys.shape[1]):
+        order = np.argsort(keys[:, band], kind="stable")
+        ordered = keys[order, band]
+        is_equal = np.concatenate([ordered[1:] == ordered[:-1], [False]])
+        for place in np.flatnonzero(is_equal | np.roll(is_equal, 1)).tolist():
+            buckets_of[order[place]].append(number)
+            number += not is_equal[place]
+    return buckets_of
+
+
+def repeats(sets: Sequence[Hashes], threshold: float, permutations: int = PERMUTATIONS) -> list[bool]:
+    """Which sets nearly repeat an earlier one that is no repeat itself (Jaccard similarity >= threshold)."""
+    index = SimilarSets(sets, threshold, permutations)
+    found: list[bool] = []
+    for key in progress(range(len(sets)), "near duplicates"):
+        found.append(bool(index.similar(key)))
         if not found[key]:
-            index.add(key, shingles, signature)
+            index.add(key)
     return found
 
 
-def similar_pairs(
-    sets: Mapping[int, Shingles], threshold: float, skip: Callable[[int, int], bool]
-) -> Iterator[tuple[int, int]]:
-    """Pairs of keys, the earlier one first, whose sets have at least the Jaccard similarity ``threshold``.
+def similar_pairs(sets: Sequence[Hashes], threshold: float) -> Iterator[tuple[int, int]]:
+    """Pairs of positions, the earlier one first, whose sets have at least the Jaccard similarity ``threshold``."""
+    index = SimilarSets(sets, threshold)
+    for key in progress(range(len(sets)), "similar pairs"):
+        for other in index.similar(key):
+            yield other, key
+        index.add(key)
 
-    Pairs for which ``skip`` holds when their turn comes are left out, which spares comparing them.
+
+def nearest(queries: Sequence[Hashes], references: Sequence[Hashes], threshold: float) -> list[int]:
+    """For each query the position of the most similar reference, -1 where none has the Jaccard similarity.
+
+    Every query is compared with every reference that shares an element with it: nothing is left to chance.
     """
-    index = _Index(threshold)
-    for key, shingles in progress(sets.items(), "similar pairs"):
-        if not len(shingles):
-            continue
-        signature = index.signature(shingles)
-        for other in index.candidates(signature):
-            if not skip(other, key) and index.similar(other, shingles):
-                yield other, key
-        index.add(key, shingles, signature)
+    from scipy.sparse import csr_array
+
+    lengths, ids, hashes = _numbered([*references, *queries])
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    held = csr_array((np.ones(len(ids), dtype=np.int32), ids, bounds), shape=(len(lengths), len(hashes)))
+    transposed = held[: len(references)].T.tocsr()
+    found: list[int] = []
+    for start in range(len(references), len(lengths), _QUERIES_PER_BLOCK):
+        rows = slice(start, min(start + _QUERIES_PER_BLOCK, len(lengths)))
+        found += _best(held[rows] @ transposed, lengths[rows], lengths, threshold)
+    return found
+
+
+def _best(shared: Any, sizes: Positions, lengths: Positions, threshold: float) -> list[int]:
+    """For each row of the matrix of shared elements the column of the highest similarity, -1 below the threshold."""
+    shared.sort_indices()
+    best: list[int] = []
+    for row, size in enumerate(sizes):
+        columns = shared.indices[shared.indptr[row] : shared.indptr[row + 1]]
+        counts = shared.data[shared.indptr[row] : shared.indptr[row + 1]]
+        similarity = counts / (size + lengths[columns] - counts)
+        place = int(np.argmax(similarity)) if len(columns) else -1
+        best.append(int(columns[place]) if place >= 0 and similarity[place] >= threshold else -1)
+    return best

@@ -3,135 +3,188 @@
 from __future__ import annotations
 
 import logging
-import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
+from med_lora.chunks import Chunks
 from med_lora.errors import InputError
+from med_lora.layouts import LAYOUTS, Layout
 from med_lora.parameters import CorpusParams
-from med_lora.pipelines.data_engineering.text import clean_text
-from med_lora.pipelines.data_engineering.topics import question_topic
+from med_lora.pipelines.data_engineering.layouts.encyclopaedia import MEDQUAD_COLUMNS, parse_medquad, parse_pages
+from med_lora.pipelines.data_engineering.layouts.exams import first_number, parse_choices, parse_pubmedqa
+from med_lora.pipelines.data_engineering.layouts.instructions import parse_alpaca, parse_messages, parse_pairs
 
 logger = logging.getLogger(__name__)
 
-PAIR_COLUMNS = ["id", "corpus", "document", "focus", "question_type", "question", "answer", "licence"]
-_LLAMA_PAGE = re.compile(r"\s*(?:<s>)?\s*\[INST\](?P<title>.*?)\[/INST\](?P<text>.*?)(?:</s>)?\s*", re.DOTALL)
-_WIKI_RULES = [
-    (re.compile(r"\{\{[^{}]*\}\}"), ""),
-    (re.compile(r"\[\[(?:File|Image|Category):[^\[\]]*\]\]", re.IGNORECASE), ""),
-    (re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]"), r"\1"),
-    (re.compile(r"\[(?:https?|ftp)://\S+ ([^\[\]]+)\]"), r"\1"),
-    (re.compile(r"'''(?!')(.+?)'''"), r"\1"),
-    (re.compile(r"(?<!')''(?!')(.+?)''"), r"\1"),
-    (re.compile(r"={2,6}[ \t]*([^=\n]+?)[ \t]*={2,6}"), r"\1"),
+PAIR_COLUMNS = [
+    "id",
+    "corpus",
+    "source",
+    "document",
+    "focus",
+    "concepts",
+    "question_type",
+    "question",
+    "answer",
+    "choice",
+    "licence",
+    "fault",
 ]
+# The faults found here; all others are a reader's.
+PARSE_FAULTS = frozenset(
+    {
+        "not_in_layout",
+        "duplicate_id",
+        "no_options",
+        "no_answer",
+        "answer_not_among_options",
+        "conflicting_answers",
+        "unknown_decision",
+    }
+)
+Parser = Callable[[pd.DataFrame], pd.DataFrame]
+_PARSERS: dict[str, Parser] = {
+    "alpaca": parse_alpaca,
+    "pairs": parse_pairs,
+    "messages": parse_messages,
+    "medquad": parse_medquad,
+    "pages": parse_pages,
+    "pubmedqa": parse_pubmedqa,
+}
+# Layouts whose ids come from the file: only these can repeat, and only these cost memory to watch.
+_OWN_IDS = frozenset({"pairs", "medquad", "pubmedqa"})
 
 
-def parse_corpus(records: pd.DataFrame, corpus: CorpusParams, name: str) -> pd.DataFrame:
+def parse_corpus(records: Chunks, corpus: CorpusParams, name: str) -> Chunks:
     """Question-answer pairs of one raw corpus; every record becomes one row, usable or not.
 
+    An id is the corpus's name and the record's own id, or its place in the corpus. Of records with the same id the
+    first keeps it; the others get ``~2``, ``~3`` behind it and the fault ``duplicate_id``.
+
     Args:
-        records: columns by layout: ``alpaca`` instruction, input, output; ``medquad`` those of ``MedQuADDataset``;
-            ``pages`` page_title and page_text, or text (``<s>[INST] title [/INST] page </s>``).
-        corpus: layout and licence of the corpus.
+        records: chunks of raw records, all text: ``row`` (place or key, unique), the layout's columns, and ``fault``
+            (why the reader could not use the record, or ``""``).
+        corpus: layout, title and licence of the corpus.
         name: the corpus's key, which starts every id.
 
     Returns:
-        ``PAIR_COLUMNS``, all text, ``""`` where unknown; ids are unique. Questions and answers are as in the raw file.
+        Chunks with ``PAIR_COLUMNS``, all text, ``""`` where unknown. Questions and answers are as in the raw file, and
+        ``""`` where ``fault`` says why the record cannot be used.
 
     Raises:
-        InputError: if a column is missing, an id comes twice, no row has the layout's form, or the layout has no pairs.
+        InputError: if the layout has no pairs; while the chunks are read: if columns of the layout are missing, no
+            record fits the layout, or numbers of options are counted in two ways.
     """
-    parsers = {"alpaca": _parse_alpaca, "medquad": _parse_medquad, "pages": _parse_pages}
-    if corpus.layout not in parsers:
+    if corpus.layout not in _PARSERS and corpus.layout != "choices":
         raise InputError(
-            f"corpora.{name}.layout is {corpus.layout}, which holds no questions; use {', '.join(parsers)}."
+            f"corpora.{name}.layout is {corpus.layout}, which holds no questions; use "
+            f"{', '.join([*_PARSERS, 'choices'])}."
         )
-    columns = parsers[corpus.layout](records, name)
-    pairs = pd.DataFrame(columns, index=range(len(records)), columns=PAIR_COLUMNS[:-1], dtype="str")
-    pairs.insert(0, "id", f"{name}:" + pairs.pop("id"))
-    pairs["corpus"], pairs["licence"] = name, corpus.licence
-    repeated = pairs.loc[pairs["id"].duplicated(), "id"].tolist()
-    if repeated:
-        raise InputError(f"raw_{name} holds {len(repeated)} ids twice, such as {repeated[0]}; make them unique.")
-    logger.info("%s: %d records read.", corpus.title, len(pairs))
-    return pairs.astype("str")
+    return Chunks(lambda: _parse(records, corpus, name))
 
 
-def _require(records: pd.DataFrame, columns: list[str], name: str) -> None:
-    missing = [column for column in columns if column not in records.columns]
-    if missing:
-        raise InputError(
-            f"raw_{name} lacks {', '.join(missing)} and has {', '.join(records.columns)}; set `columns` in the "
-            f"catalog, or corpora.{name}.layout."
-        )
-
-
-def _numbered(records: pd.DataFrame) -> list[str]:
-    return [f"{row:05d}" for row in range(len(records))]
-
-
-def _parse_alpaca(records: pd.DataFrame, name: str) -> dict[str, object]:
-    """The question is the input, or the instruction where the input is empty."""
-    _require(records, ["instruction", "input", "output"], name)
-    questions = records["input"].where(records["input"].str.strip() != "", records["instruction"])
-    topics = [question_topic(clean_text(question)) for question in questions]
-    return {
-        "id": _numbered(records),
-        "document": "",
-        "focus": [focus for focus, _ in topics],
-        "question_type": [kind for _, kind in topics],
-        "question": questions.to_numpy(),
-        "answer": records["output"].to_numpy(),
-    }
-
-
-def _parse_medquad(records: pd.DataFrame, name: str) -> dict[str, object]:
-    _require(records, ["document", "focus", "pair", "question_type", "question", "answer"], name)
-    return {
-        "id": (records["document"] + "-" + records["pair"]).to_numpy(),
-        "document": records["document"].to_numpy(),
-        "focus": [clean_text(focus) for focus in records["focus"]],
-        "question_type": records["question_type"].to_numpy(),
-        "question": records["question"].to_numpy(),
-        "answer": records["answer"].to_numpy(),
-    }
-
-
-def _parse_pages(records: pd.DataFrame, name: str) -> dict[str, object]:
-    """The question asks what the page's title is; MediaWiki mark-up goes, its words stay."""
-    if "text" in records.columns:
-        titles, texts = _split_llama_pages(records["text"], name)
+def _parse(records: Chunks, corpus: CorpusParams, name: str) -> Iterator[pd.DataFrame]:
+    if corpus.layout == "choices":
+        parser: Parser = partial(parse_choices, first=first_number(records, name), name=name)
     else:
-        _require(records, ["page_title", "page_text"], name)
-        titles, texts = records["page_title"].tolist(), records["page_text"].tolist()
-    titles = [clean_text(title) for title in titles]
-    return {
-        "id": _numbered(records),
-        "document": titles,
-        "focus": titles,
-        "question_type": "information",
-        "question": [f"What is {title}?" if title else "" for title in titles],
-        "answer": [strip_wiki_markup(text) for text in texts],
-    }
-
-
-def _split_llama_pages(pages: pd.Series, name: str) -> tuple[list[str], list[str]]:
-    """Titles and texts; a row without the instruction marks has neither, and is rejected as empty when cleaned."""
-    matches = [_LLAMA_PAGE.fullmatch(page) for page in pages]
-    if not any(matches):
+        parser = _PARSERS[corpus.layout]
+    ids = _DistinctIds()
+    read, faults = 0, Counter[str]()
+    for chunk in records:
+        pairs = _parse_chunk(chunk, parser, corpus, name)
+        if corpus.layout in _OWN_IDS:
+            pairs = ids.mark(pairs)
+        # Text of a record that is not used has no business further down.
+        pairs.loc[pairs["fault"] != "", ["question", "answer"]] = ""
+        read += len(pairs)
+        faults.update(pairs.loc[pairs["fault"] != "", "fault"])
+        yield pairs
+    faulty = faults.total()
+    if not read:
+        raise InputError(f"raw_{name} holds no records; check corpora.{name}.files.")
+    if faulty == read:
+        reasons = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()))
+        files = corpus.files if isinstance(corpus.files, str) else ", ".join(corpus.files)
         raise InputError(
-            f"No row of raw_{name} has the form `<s>[INST] title [/INST] page </s>`; check corpora.{name}.layout."
+            f"None of the {read} records of raw_{name} ({files}) fits the layout {corpus.layout} ({reasons}); check "
+            f"files, layout and columns of corpora.{name}."
         )
-    return [match["title"] if match else "" for match in matches], [match["text"] if match else "" for match in matches]
+    logger.info("%s: %d records read, %d faulty.", corpus.title, read, faulty)
 
 
-def strip_wiki_markup(text: str) -> str:
-    """Text without MediaWiki templates, links, emphasis and heading marks; their visible words stay."""
-    before = None
-    # A pass takes only the innermost of nested marks; each one makes the text shorter, so the passes end.
-    while before != text:
-        before = text
-        for pattern, replacement in _WIKI_RULES:
-            text = pattern.sub(replacement, text)
-    return text
+def _parse_chunk(chunk: pd.DataFrame, parser: Parser, corpus: CorpusParams, name: str) -> pd.DataFrame:
+    records = _with_columns(chunk, corpus.layout, name).reset_index(drop=True)
+    is_read = records["fault"] == ""
+    parsed = parser(records[is_read]).reindex(index=records.index, columns=PAIR_COLUMNS, fill_value="").astype("str")
+    own_ids = parsed["id"]
+    # Among records with ids, one without is named by its place, which must not look like an id.
+    places = "row-" + records["row"] if (own_ids != "").any() else records["row"]
+    return parsed.assign(
+        id=f"{name}:" + own_ids.where(own_ids != "", places),
+        corpus=name,
+        licence=corpus.licence,
+        fault=parsed["fault"].where(is_read, records["fault"]),
+    ).astype("str")
+
+
+def _with_columns(records: pd.DataFrame, layout: str, name: str) -> pd.DataFrame:
+    """The records with all columns of their layout, ``""`` in those they lack."""
+    known = LAYOUTS.get(layout, Layout((MEDQUAD_COLUMNS,)))
+    if not any(set(names) <= set(records.columns) for names in known.alternatives):
+        wanted = " or ".join(f"({', '.join(names)})" for names in known.alternatives)
+        raise InputError(
+            f"raw_{name} has the columns {', '.join(records.columns.difference(['row', 'fault']))}, and the layout "
+            f"{layout} needs {wanted}; set corpora.{name}.columns or corpora.{name}.layout."
+        )
+    return records.reindex(columns=["row", *known.columns, "fault"], fill_value="").astype("str")
+
+
+class _DistinctIds:
+    """The ids seen so far, as 64-bit hashes: 8 bytes an id, and one false alarm in a million at ten million ids.
+
+    Sorted runs of hashes are merged as they grow, so that each hash is moved a few times only.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[np.ndarray] = []
+        self._repeats = Counter[str]()
+        self._like_renamed: set[str] = set()
+
+    def mark(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        """The pairs with distinct ids; one whose id came before gets another and the fault ``duplicate_id``."""
+        ids, faults = pairs["id"].tolist(), pairs["fault"].tolist()
+        self._like_renamed.update(identifier for identifier in ids if "~" in identifier)
+        is_repeated = pairs["id"].duplicated().to_numpy() | self._seen(_hashes(ids))
+        for row in np.flatnonzero(is_repeated):
+            ids[row] = self._rename(ids[row])
+            faults[row] = faults[row] or "duplicate_id"
+        self._add(_hashes(ids))
+        return pairs.assign(id=ids, fault=faults).astype("str")
+
+    def _rename(self, identifier: str) -> str:
+        while True:
+            self._repeats[identifier] += 1
+            name = f"{identifier}~{self._repeats[identifier] + 1}"
+            if name not in self._like_renamed:
+                return name
+
+    def _seen(self, hashes: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(hashes), dtype=bool)
+        for run in self._runs:
+            places = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
+            found |= run[places] == hashes
+        return found
+
+    def _add(self, hashes: np.ndarray) -> None:
+        self._runs.append(np.sort(hashes))
+        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
+            last = self._runs.pop()
+            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]))
+
+
+def _hashes(identifiers: list[str]) -> np.ndarray:
+    return pd.util.hash_array(np.asarray(identifiers, dtype=object))

@@ -1,184 +1,250 @@
-"""Textbook files to paragraphs."""
+"""Documents and pages to passages of at most so many tokens."""
 
 from __future__ import annotations
 
 import logging
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
+from med_lora.chunks import Chunks
 from med_lora.errors import InputError
-from med_lora.pipelines.data_engineering.masking import mask_contacts
-from med_lora.pipelines.data_engineering.text import clean_text, comparison_key, has_words
+from med_lora.parameters import PassageParams, ScreeningParams
+from med_lora.pipelines.data_engineering.blocks import Paragraph, Part, read_paragraphs
+from med_lora.pipelines.data_engineering.layouts.encyclopaedia import split_pages
+from med_lora.pipelines.data_engineering.screening import Screener
+from med_lora.pipelines.data_engineering.text import comparison_key
 
 logger = logging.getLogger(__name__)
 
-PASSAGE_COLUMNS = ["id", "book", "chapter", "page", "text"]
+PASSAGE_COLUMNS = ["id", "corpus", "book", "chapter", "page", "licence", "text"]
 
-HEADING, ITEM, PARAGRAPH = "heading", "item", "paragraph"
-Block = tuple[str, str]
+_WIKI_HEADING = re.compile(r"^[ \t]*={2,6}[ \t]*([^=\n]+?)[ \t]*={2,6}[ \t]*$", re.MULTILINE)
+# The splitter prefers to cut at the longest run of newlines; a line separator is to it the end of a sentence, so that
+# a heading is cut off from a paragraph only where no whole sentence fits behind it.
+_BEFORE_HEADING, _BEFORE_PARAGRAPH, _AFTER_HEADING = "\n\n\n", "\n\n", "\u2028"
+_CACHED_WORDS = 500_000
+_LONGEST_WORD = 200
 
-_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*$")
-_ITEM = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+")
-_IMAGE = re.compile(r"!\[[^\]]{0,300}\]\([^)\s]{0,500}\)")
-_LINK = re.compile(r"\[([^\]]{1,300})\]\((?:https?:|#|/|\.)[^)\s]{0,500}\)")
-_STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
-_EMPHASIS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]+?)(?<=\S)\*(?![\w*])")
-_DIGITS = re.compile(r"\d+")
-_PAGE_NUMBER = re.compile(
-    r"(?P<before>\d{1,4}\s*(?P<bar>[|•·]?))?(?P<title>.*?)(?P<after>(?P<rear>[|•·]?)\s*\d{1,4}(?:\s+of\s+\d{1,4})?)?"
-)
-_HYPHEN_AT_LINE_END = re.compile("[\u00ad\ufffe\x02]\r?\n?")
-_SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
-# A line of a PDF that fills less of the widest one than this ends its paragraph.
-_FULL_LINE = 0.75
-_LONGEST_HEADER_WORDS = 12
+Chapter = tuple[str, str, list[Paragraph]]  # of a book: book, chapter, paragraphs
 
 
-def read_passages(textbooks: pd.DataFrame) -> pd.DataFrame:
-    """Paragraphs of textbooks, clean and each once a book.
+class PassageSource(NamedTuple):
+    """A corpus that passages are made from.
 
-    A heading opens the paragraph that follows it, a list belongs to the paragraph before it; mark-up of markdown and
-    HTML goes, telephone numbers and e-mail addresses are masked. Dropped are page headers and footers that come at
-    least twice: a page number alone, with the title of the book or of a chapter, or set off by a bar from other
-    words; and the first and last lines that at least three pages of one PDF share, whatever their numbers.
+    Attributes:
+        corpus: its key, which starts every id.
+        licence: of its text.
+        layout: what a record is.
+        records: raw records; ``documents``: book, chapter, page, text, fault, the files of a book one after another;
+            ``pages``: page_title and page_text, or text (``<s>[INST] title [/INST] page </s>``), and fault.
+    """
+
+    corpus: str
+    licence: str
+    layout: Literal["documents", "pages"]
+    records: Chunks
+
+
+def make_passages(
+    params: PassageParams, screening: ScreeningParams, tokenizer: Any, source: PassageSource
+) -> pd.DataFrame:
+    """Passages of documents or pages, each text once.
+
+    A chapter, or a page of a wiki, becomes paragraphs (see ``read_paragraphs``), which are screened; those that hold an
+    identifier of a class to reject go. The rest is joined and split anew, recursively: before headings, between
+    paragraphs, list items, sentences, words and characters, at the first of these where the parts fit
+    (semantic-text-splitter).
 
     Args:
-        textbooks: columns book, chapter, page (0 for markdown), text, as ``TextbookDataset`` loads them.
+        params: longest passage and overlap, in tokens. The overlap consists of whole parts, so it is often less.
+        screening: what happens to each class of identifiers.
+        tokenizer: the base model's; special tokens are not counted.
+        source: a corpus; books and pages are read one by one.
 
     Returns:
-        id (unique, ``<book>/<chapter>#<number>``), book, chapter, page, text; in reading order.
+        ``PASSAGE_COLUMNS`` in reading order: id (unique, ``<corpus>:<book>/<chapter>#<number>``), corpus, book (a
+        corpus of pages is one book), chapter (title of a page), page (of the first character; 0 for none), licence,
+        text.
 
     Raises:
-        InputError: if the books hold no paragraph.
+        InputError: if the corpus holds no text, or the tokenizer has no fast form.
     """
-    rows: list[tuple[str, str, str, int, str]] = []
-    for book, pages in textbooks.groupby("book", sort=False):
-        found = _book_passages(pages)
-        logger.info("%s: %d files or pages read, %d passages.", book, len(pages), len(found))
-        numbers: Counter[str] = Counter()
-        for chapter, page, text in found:
-            numbers[chapter] += 1
-            rows.append((f"{book}/{chapter}#{numbers[chapter]:04d}", str(book), chapter, page, text))
-    if not rows:
-        raise InputError("raw_textbooks holds no paragraph of text; put markdown or PDF files with text there.")
-    return pd.DataFrame(rows, columns=PASSAGE_COLUMNS).astype(dict.fromkeys(["id", "book", "chapter", "text"], "str"))
-
-
-def _book_passages(pages: pd.DataFrame) -> list[tuple[str, int, str]]:
-    """Chapter, page and text of the passages of one book."""
-    pages = pages.assign(text=_without_running_lines(pages))
-    blocks = [
-        (chapter, page, list(_pdf_blocks(text) if page else _markdown_blocks(text)))
-        for chapter, page, text in zip(pages["chapter"], pages["page"], pages["text"], strict=True)
-    ]
-    titles = {_title(name) for name in [str(pages["book"].iat[0]), *pages["chapter"].unique()]} | {"", "page"}
-    headers = _recurring_headers([text for _, _, found in blocks for kind, text in found if kind != ITEM], titles)
-    passages: list[tuple[str, int, str]] = []
+    splitter = Splitter(params, tokenizer)
+    chapters = _document_chapters(source) if source.layout == "documents" else _page_chapters(source)
+    rows: list[tuple[str, str, str, str, int, str, str]] = []
+    numbers: Counter[tuple[str, str]] = Counter()
     seen: set[str] = set()
-    for chapter, page, found in blocks:
-        for heading, body in _join_blocks([block for block in found if _masked(block[1]) not in headers]):
-            key = comparison_key(body)
-            if key not in seen:
-                seen.add(key)
-                passages.append((chapter, int(page), f"{heading}\n{body}" if heading else body))
-    return passages
+    for book, chapter, paragraphs in _screened(chapters, Screener(screening), source.corpus):
+        for page, text in splitter.split(paragraphs):
+            key = comparison_key(text)
+            if key in seen:
+                continue
+            seen.add(key)
+            numbers[book, chapter] += 1
+            name = f"{source.corpus}:{book}/{chapter}#{numbers[book, chapter]:04d}"
+            rows.append((name, source.corpus, book, chapter, page, source.licence, text))
+    if not rows:
+        raise InputError(f"raw_{source.corpus} holds no paragraph of text; put documents or pages with text there.")
+    logger.info("%s: %d passages in %d chapters or pages.", source.corpus, len(rows), len(numbers))
+    columns = {column: "int64" if column == "page" else "str" for column in PASSAGE_COLUMNS}
+    return pd.DataFrame(rows, columns=PASSAGE_COLUMNS).astype(columns)
 
 
-def _markdown_blocks(text: str) -> Iterator[Block]:
-    lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
-        heading = _HEADING.fullmatch(line.strip())
-        if heading or not line.strip() or _ITEM.match(line.strip()):
-            yield from _block(lines)
-            lines = []
-        if heading:
-            yield HEADING, _plain(heading[1])
-        elif line.strip():
-            lines.append(line.strip())
+def _screened(chapters: Iterable[Chapter], screener: Screener, corpus: str) -> Iterator[Chapter]:
+    """The chapters with their identifiers masked, and without paragraphs that hold one to reject."""
+    found: Counter[str] = Counter()
+    for book, chapter, paragraphs in chapters:
+        kept = []
+        for paragraph in paragraphs:
+            heading, body = screener.screen(paragraph.heading), screener.screen(paragraph.body)
+            found.update({*heading.found, *body.found})
+            if not heading.rejected and not body.rejected:
+                kept.append(paragraph._replace(heading=heading.text, body=body.text))
+        yield book, chapter, kept
+    if found:
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(found.items()))
+        logger.info("%s: paragraphs in which screening found: %s.", corpus, counts)
 
 
-def _block(lines: list[str]) -> Iterator[Block]:
-    """One item or paragraph of joined lines, if any words are left of it."""
-    text = _plain(" ".join(lines))
-    if has_words(text):
-        yield (ITEM if _ITEM.match(lines[0]) else PARAGRAPH), text
+def _document_chapters(source: PassageSource) -> Iterator[Chapter]:
+    rows = (row for chunk in _usable(source) for row in _rows(chunk, "book", "chapter", "page", "text"))
+    for book, group in groupby(rows, key=lambda row: row[0]):
+        parts = [Part(chapter, int(page), text) for _, chapter, page, text in group]
+        for chapter, paragraphs in read_paragraphs(book, parts):
+            yield book, chapter, paragraphs
 
 
-def _pdf_blocks(text: str) -> Iterator[Block]:
-    """Paragraphs of a page whose lines are as wide as they were printed."""
-    lines = [line.strip() for line in _HYPHEN_AT_LINE_END.sub("", text).splitlines() if line.strip()]
-    widest = max((len(line) for line in lines), default=0)
-    block: list[str] = []
-    for line in lines:
-        block.append(line)
-        if len(line) < _FULL_LINE * widest:
-            alone = len(block) == 1 and not _SENTENCE_END.search(line) and len(line.split()) <= _LONGEST_HEADER_WORDS
-            yield from [(HEADING, _plain(line))] if alone else _block(block)
-            block = []
-    yield from _block(block)
+def _page_chapters(source: PassageSource) -> Iterator[Chapter]:
+    for chunk in _usable(source):
+        marked = {name: chunk[name].map(_mark_headings) for name in ("page_text", "text") if name in chunk.columns}
+        titles, texts = split_pages(chunk.assign(**marked))
+        for title, text in zip(titles, texts, strict=True):
+            chapter = " ".join(title.split())
+            for _, paragraphs in read_paragraphs(source.corpus, [Part(chapter, 0, text)]):
+                yield source.corpus, chapter, paragraphs
 
 
-def _plain(text: str) -> str:
-    text = _LINK.sub(r"\1", _IMAGE.sub("", text))
-    text = _EMPHASIS.sub(r"\1", _STRONG.sub(r"\2", text))
-    return " ".join(mask_contacts(clean_text(text))[0].split())
+def _mark_headings(page: str) -> str:
+    """The page with markdown's headings in place of MediaWiki's, which lose their marks later."""
+    return _WIKI_HEADING.sub(r"\n# \1\n", page)
 
 
-def _join_blocks(blocks: list[Block]) -> Iterator[tuple[str, str]]:
-    """Headings and body of each passage; headings without a paragraph are dropped."""
-    headings: list[str] = []
-    body: list[str] = []
-    heading_of_body = ""
-    for kind, text in blocks:
-        if kind == ITEM and body:
-            body.append(text)
-            continue
-        if body:
-            yield heading_of_body, "\n".join(body)
-            body = []
-        if kind == HEADING:
-            headings.append(text)
-        else:
-            heading_of_body, headings, body = "\n".join(headings), [], [text]
-    if body:
-        yield heading_of_body, "\n".join(body)
+def _usable(source: PassageSource) -> Iterator[pd.DataFrame]:
+    """The records without a fault."""
+    faulty = 0
+    for chunk in source.records:
+        faulty += int((chunk["fault"] != "").sum())
+        yield chunk[chunk["fault"] == ""]
+    if faulty:
+        logger.warning("%s: %d records cannot be used and make no passage.", source.corpus, faulty)
 
 
-def _masked(line: str) -> str:
-    return _DIGITS.sub("0", line.casefold())
+def _rows(chunk: pd.DataFrame, *columns: str) -> Iterator[tuple[str, ...]]:
+    return zip(*(chunk[column] for column in columns), strict=True)
 
 
-def _title(file_name: str) -> str:
-    """Words of a file name without its number: ``005-the-shoulder`` is "the shoulder"."""
-    return comparison_key(re.sub(r"^\d+\W+|[-_]+", " ", file_name))
+class _WordLengths(dict[str, int]):
+    """Numbers of tokens of words, found when they are first asked for."""
+
+    def __init__(self, measure: Callable[[str], int]) -> None:
+        super().__init__()
+        self._measure = measure
+
+    def __missing__(self, word: str) -> int:
+        # Tokenizers take a time in the square of such a word's length; a token a character is close enough to cut it.
+        if len(word) > _LONGEST_WORD:
+            return len(word)
+        self[word] = self._measure(word)
+        return self[word]
 
 
-def _recurring_headers(lines: list[str], titles: set[str]) -> set[str]:
-    """Masked forms of page headers that come at least twice."""
-    counts = Counter(_masked(line) for line in lines if _is_page_header(line, titles))
-    return {line for line, count in counts.items() if count > 1}
+class Splitter:
+    """Splits chapters by the tokens of a base model.
 
+    Counting goes word by word, each word encoded once: tokenizers cut at white space first, and encoding every
+    candidate for a passage takes ten times as long. Where that count proves wrong, the passage itself is encoded.
+    """
 
-def _is_page_header(line: str, titles: set[str]) -> bool:
-    if len(line.split()) > _LONGEST_HEADER_WORDS:
-        return False
-    match = _PAGE_NUMBER.fullmatch(line)
-    if not match or not (match["before"] or match["after"]):
-        return False
-    return bool(match["bar"] or match["rear"]) or comparison_key(match["title"]) in titles
+    def __init__(self, params: PassageParams, tokenizer: Any) -> None:
+        """Take over the tokenizer, without its truncation and padding.
 
+        Raises:
+            InputError: if it has no fast form.
+        """
+        from semantic_text_splitter import TextSplitter
+        from tokenizers import Tokenizer
 
-def _without_running_lines(pages: pd.DataFrame) -> list[str]:
-    """Texts of the pages without the first or last lines that PDF pages of one chapter share."""
-    edges: Counter[tuple[str, str]] = Counter()
-    split = [text.strip().splitlines() if page else [] for page, text in zip(pages["page"], pages["text"], strict=True)]
-    for chapter, lines in zip(pages["chapter"], split, strict=True):
-        edges.update({(chapter, _masked(line.strip())) for line in lines[:1] + lines[-1:]})
-    texts: list[str] = []
-    for chapter, page, text, lines in zip(pages["chapter"], pages["page"], pages["text"], split, strict=True):
-        running = {line for line in lines[:1] + lines[-1:] if edges[chapter, _masked(line.strip())] >= 3}
-        texts.append("\n".join(line for line in lines if line not in running) if page else text)
-    return texts
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if not isinstance(backend, Tokenizer):
+            raise InputError(
+                f"Passages need a tokenizer with a tokenizer.json, and that of the base model has none "
+                f"({type(tokenizer).__name__}); save the model with a fast tokenizer, or choose another."
+            )
+        self._tokenizer = Tokenizer.from_str(backend.to_str())
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._params = params
+        self._inner = _WordLengths(lambda word: self._lengths([f" {word}"])[0])
+        self._first = _WordLengths(lambda word: self._lengths([word])[0])
+        self._splitter = TextSplitter.from_callback(self._count, params.tokens, params.overlap)
+
+    def split(self, paragraphs: Sequence[Paragraph]) -> Iterator[tuple[int, str]]:
+        """Page of the first character and text of each passage, none of more than ``params.tokens`` tokens.
+
+        Raises:
+            InputError: if a single character has more tokens.
+        """
+        text, starts = "", []
+        for paragraph in paragraphs:
+            if text:
+                text += _BEFORE_HEADING if paragraph.heading else _BEFORE_PARAGRAPH
+            starts.append(len(text))
+            heading = paragraph.heading.replace("\n", _AFTER_HEADING)
+            text += f"{heading}{_AFTER_HEADING}{paragraph.body}" if heading else paragraph.body
+        self._learn(text)
+        for offset, passage in self._fitting(self._splitter.chunk_indices(text)):
+            yield paragraphs[bisect_right(starts, offset) - 1].page, passage
+
+    def _fitting(self, found: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """The passages as they are printed; those that have too many tokens are split once more."""
+        texts = [passage.replace(_BEFORE_HEADING, "\n\n").replace(_AFTER_HEADING, "\n") for _, passage in found]
+        for (offset, raw), passage, tokens in zip(found, texts, self._lengths(texts), strict=True):
+            if tokens <= self._params.tokens:
+                yield offset, passage
+                continue
+            parts = self._exact().chunk_indices(raw)
+            if len(parts) < 2:
+                raise InputError(f"passages.tokens is {self._params.tokens}, less than one character needs; raise it.")
+            for start, part in self._fitting(parts):
+                yield offset + start, part
+
+    def _exact(self) -> Any:
+        from semantic_text_splitter import TextSplitter
+
+        return TextSplitter.from_huggingface_tokenizer(self._tokenizer, self._params.tokens, self._params.overlap)
+
+    def _learn(self, text: str) -> None:
+        if len(self._inner) > _CACHED_WORDS:
+            self._inner.clear()
+            self._first.clear()
+        # not `set(...) - keys`, which walks through all keys
+        new = sorted(word for word in set(text.split()) if word not in self._inner and len(word) <= _LONGEST_WORD)
+        self._inner.update(zip(new, self._lengths([f" {word}" for word in new]), strict=True))
+
+    def _count(self, text: str) -> int:
+        """Tokens of a candidate: those of its words, and one a line end; a line's first word has no space before it."""
+        total = sum(map(self._inner.__getitem__, text.split()))
+        lines = text.splitlines()
+        for line in lines:
+            if first := line.split(maxsplit=1)[:1]:
+                total += self._first[first[0]] - self._inner[first[0]]
+        return total + max(len(lines) - 1, 0)
+
+    def _lengths(self, texts: list[str]) -> list[int]:
+        return [len(found.ids) for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]

@@ -44,8 +44,11 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ue000-\uf8ff"
     "\ud800-\udfff\ufeff\ufff9-\uffff\U000f0000-\U0010ffff]"
 )
+# What UTF-8 read as a one-byte encoding almost always holds; only such text is worth the price of a closer look.
+_MAYBE_MISREAD = re.compile("[\x80-\x9f\u00c2\u00c3\u00c5\u00ce-\u00d1\u00e2\u00f0\u201a\u221a]")
+_MAY_CHANGE = re.compile(f"[<&%]|{_MAYBE_MISREAD.pattern}")
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_SPACES = re.compile(r"[^\S\n]+")
+_SPACES = re.compile(r" [^\S\n]+|[^\S\n ][^\S\n]*")
 _SPACE_AROUND_NEWLINE = re.compile(r" ?\n ?")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
@@ -65,6 +68,13 @@ def _decode_percent(match: re.Match[str]) -> str:
         return match[0]
 
 
+def _mend_encoding(text: str) -> str:
+    """Text with UTF-8 that was read as Windows-1252 and the like ("itâ€™s") read again; other text stays."""
+    from ftfy import fix_encoding
+
+    return fix_encoding(text)
+
+
 def _strip_markup(text: str) -> str:
     text = _HIDDEN.sub(" ", text)
     # Without the caret 10<sup>9</sup>/L would read 109/L.
@@ -74,6 +84,9 @@ def _strip_markup(text: str) -> str:
 
 
 def _clean_once(text: str) -> str:
+    # First, since C1 controls and no-break spaces are part of the damage.
+    if _MAYBE_MISREAD.search(text):
+        text = _mend_encoding(text)
     if "<" in text:
         text = _strip_markup(text)
     if "&" in text:
@@ -88,13 +101,17 @@ def _clean_once(text: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Plain text in Unicode NFC without HTML, entities, control characters and runs of white space.
+    """Plain text in Unicode NFC without HTML, entities, misread UTF-8, control characters and runs of white space.
 
     Only known HTML elements count as tags, so "pH <7", "< 5 mg" and "a <b and c> d" survive; exponents get a
     ``^``; text inside ``<ref>``, ``<script>`` and comments goes. Lines stay lines. Escaped mark-up
     (``&lt;br&gt;``, ``&amp;nbsp;``) is removed too: the passes repeat until nothing changes.
     """
-    for _ in range(8):
+    text = _clean_once(text)
+    for _ in range(7):
+        # Only what was hidden in mark-up, escapes or misread bytes can change once more.
+        if not _MAY_CHANGE.search(text):
+            break
         cleaned = _clean_once(text)
         if cleaned == text:
             break

@@ -1,8 +1,13 @@
-"""The topic of a patient question, where its wording gives it away."""
+"""The topic of a pair, where the wording of its question or a list of terms gives it away."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from med_lora.pipelines.data_engineering.text import words
 
 # Question type (in MedQuAD's words) and the wording that names the topic, as WikiDoc's patient pages use them.
 _WORDINGS = [
@@ -56,3 +61,39 @@ def question_topic(question: str) -> tuple[str, str]:
             topic = match["topic"].strip()
             return ("", "") if _UNNAMED.fullmatch(topic) else (topic, kind)
     return "", ""
+
+
+def focus_from_terms(pairs: pd.DataFrame, terms: Iterable[str]) -> pd.DataFrame:
+    """The pairs, of which one without a focus gets the only term that its answer names.
+
+    Terms are found as whole words, whatever their case, the longest one at each place; an answer that names two
+    different ones names none. On GenMedGPT-5k with the 796 diseases of its database, 3,539 of 4,879 answers name
+    exactly one, 738 diseases in all and none more than 31 times; 1,004 name none, 336 several.
+
+    Args:
+        pairs: table with the columns focus and answer.
+        terms: names of topics, such as diseases.
+    """
+    known: dict[tuple[str, ...], str] = {}
+    for term in terms:
+        known.setdefault(tuple(words(term)), term)
+    known.pop((), None)
+    longest = max(map(len, known), default=0)
+    focus = [
+        focus or _only_term(words(answer), known, longest)
+        for focus, answer in zip(pairs["focus"], pairs["answer"], strict=True)
+    ]
+    return pairs.assign(focus=pd.Series(focus, index=pairs.index, dtype="str"))
+
+
+def _only_term(text: list[str], known: Mapping[tuple[str, ...], str], longest: int) -> str:
+    """The term among the words, "" where there is none or more than one."""
+    found: set[str] = set()
+    place = 0
+    while place < len(text):
+        sizes = range(min(longest, len(text) - place), 0, -1)
+        size = next((size for size in sizes if tuple(text[place : place + size]) in known), 0)
+        if size:
+            found.add(known[tuple(text[place : place + size])])
+        place += size or 1
+    return found.pop() if len(found) == 1 else ""

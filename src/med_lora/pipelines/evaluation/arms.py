@@ -50,28 +50,40 @@ def check_adapter(
         record = json.loads(file.read_text(encoding="utf-8"))
         base = record["base_model"]
         trained_on = (base["source"], base["revision"], base["sha256"])
-        template, pairs = record["prompt_template"], record["train_sha256"]
+        asked_with, pairs = record["prompt"], record["train_sha256"]
+        asked_with = {key: asked_with[key] for key in ("template", "system", "sha256")}
     except FileNotFoundError as error:
         raise InputError(f"{file} is missing, so the adapter's origin is unknown; train it again.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} does not tell the adapter's origin; train it again.") from error
-    expected = describe_origin(base_model, read_pairs(train, "train"), prompt)
     if not _same_base(trained_on, base_model):
         given = _name(base_model.source, base_model.revision, base_model.sha256)
         raise InputError(
             f"The adapter in {adapter.path} was trained on {_name(*trained_on)} and not on this run's model, {given}; "
             "set model.id to the former or train again."
         )
+    expected = describe_origin(base_model, read_pairs(train, "train"), prompt)
     if pairs != expected["train_sha256"]:
         raise InputError(
             f"The adapter in {adapter.path} was trained on other pairs than this run's training split, so test pairs "
             "may be among them; train again, or load the split of its run with --load-versions."
         )
-    if template != expected["prompt_template"]:
-        raise InputError(
-            f"The adapter in {adapter.path} was trained with another prompt.template; set that one or train again."
-        )
+    _check_prompt(adapter, asked_with, expected["prompt"])
     return adapter
+
+
+def _check_prompt(adapter: PretrainedFolder, trained_with: dict[str, Any], expected: dict[str, Any]) -> None:
+    for key in ("template", "system"):
+        if trained_with[key] != expected[key]:
+            raise InputError(
+                f"The adapter in {adapter.path} was trained with another prompt.{key}, {trained_with[key]!r}; set that "
+                "one or train again."
+            )
+    if trained_with["sha256"] != expected["sha256"]:
+        raise InputError(
+            f"The adapter in {adapter.path} was trained when prompt.template {expected['template']!r} had another "
+            "wording; train again, or use the version of this project that trained it."
+        )
 
 
 def _same_base(trained_on: tuple[str, str | None, str | None], base_model: BaseModel) -> bool:

@@ -16,7 +16,7 @@ from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams
 from med_lora.pipelines.evaluation.arms import load_arm
 from med_lora.pipelines.evaluation.batches import batch_by_length, pad
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
-from med_lora.prompts import context_length, tokenise_prompt
+from med_lora.prompts import PairTokeniser, context_length
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ def generate_answers(
     In fp32 the batch size does not change an answer; in 16 bits about one answer in twenty differs by it.
 
     Returns:
-        Columns id, answer (stripped), prompt_tokens, new_tokens (the closing EOS included), finish_reason ("eos", or
-        "length" at ``max_new_tokens``), prompt_truncated (its beginning was cut to fit the context), empty.
+        Columns id, answer (stripped), prompt_tokens, new_tokens (the token that ended it included), finish_reason
+        ("eos" for EOS or the template's end of turn, "length" at ``max_new_tokens``), prompt_truncated (its beginning
+        was cut to fit the context), empty.
 
     Raises:
         InputError: for an empty split, an adapter of another base model, or a context too short for any prompt.
@@ -50,9 +51,15 @@ def generate_answers(
     tokenizer: Any = base_model.tokenizer()
     model = load_arm(base_model, adapter, hardware)
     room = _prompt_room(model, evaluation.max_new_tokens)
-    prompts = [tokenise_prompt(question, prompt.template, tokenizer, room) for question in pairs["question"]]
+    tokeniser = PairTokeniser(prompt, tokenizer)
+    prompts = [tokeniser.prompt(question, room) for question in pairs["question"]]
     completions = complete(
-        model, tokenizer, [ids for ids, _ in prompts], evaluation.max_new_tokens, hardware.inference_batch_size
+        model,
+        [ids for ids, _ in prompts],
+        _end_tokens(model, tokenizer, tokeniser.end_id),
+        tokenizer.pad_token_id,
+        evaluation.max_new_tokens,
+        hardware.inference_batch_size,
     )
     answers = [tokenizer.decode(completion.tokens, skip_special_tokens=True).strip() for completion in completions]
     return pd.DataFrame(
@@ -69,23 +76,22 @@ def generate_answers(
 
 
 def complete(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int, batch_size: int
+    model: Any, prompts: Sequence[list[int]], ends: set[int], pad_token: int, max_new_tokens: int, batch_size: int
 ) -> list[Completion]:
-    """Greedy continuation of each prompt, in the order of ``prompts``.
+    """Greedy continuation of each prompt up to a token of ``ends``, in the order of ``prompts``.
 
     Prompts are padded on the left, behind the attention mask: right padding would stand between prompt and answer.
     """
     import torch
     from tqdm import tqdm
 
-    ends = _end_tokens(model, tokenizer)
-    _make_greedy(model, ends, tokenizer.pad_token_id, max_new_tokens)
+    _make_greedy(model, ends, pad_token, max_new_tokens)
     completions = [Completion([], ended=False)] * len(prompts)
     tokens, started = 0, time.perf_counter()
     with torch.inference_mode(), tqdm(total=len(prompts), desc="answers", unit="answer", disable=None) as bar:
         for batch in batch_by_length(prompts, batch_size):
             rows = [prompts[index] for index in batch]
-            input_ids = pad(rows, tokenizer.pad_token_id, "left").to(model.device)
+            input_ids = pad(rows, pad_token, "left").to(model.device)
             mask = pad([[1] * len(row) for row in rows], 0, "left").to(model.device)
             output = model.generate(input_ids=input_ids, attention_mask=mask)
             for index, new in zip(batch, output[:, input_ids.shape[1] :].tolist(), strict=True):
@@ -96,11 +102,11 @@ def complete(
     return completions
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end an answer: the tokenizer's EOS, and whatever the model declares (chat models have several)."""
+def _end_tokens(model: Any, tokenizer: Any, end_of_turn: int | None) -> set[int]:
+    """Tokens that end an answer: EOS, the template's end of turn, and whatever the model declares (often several)."""
     declared = model.generation_config.eos_token_id
     ends = set(declared) if isinstance(declared, list) else {declared}
-    return {token for token in ends | {tokenizer.eos_token_id} if token is not None}
+    return {token for token in ends | {tokenizer.eos_token_id, end_of_turn} if token is not None}
 
 
 def _make_greedy(model: Any, ends: set[int], pad_token: int, max_new_tokens: int) -> None:

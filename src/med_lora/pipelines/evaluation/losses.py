@@ -16,7 +16,7 @@ from med_lora.parameters import HardwareParams, PromptParams, TrainingParams
 from med_lora.pipelines.evaluation.arms import load_arm
 from med_lora.pipelines.evaluation.batches import batch_by_length, pad
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
-from med_lora.prompts import IGNORED_LABEL, Tokenised, context_length, tokenise_pair
+from med_lora.prompts import IGNORED_LABEL, PairTokeniser, Tokenised, context_length
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,9 @@ def measure_losses(
 ) -> pd.DataFrame:
     """Cross-entropy of every reference answer given its question, in the order of ``test``.
 
-    A pair longer than ``training.max_length``, or than the model's context, is cut as in training; the columns then
-    speak of the part that was scored. With an adapter the tuned model is measured, without one the base model.
+    A pair longer than ``training.max_length``, or than the model's context, is cut as ``training.overlong: truncate``
+    does, whatever the setting is; the columns then speak of the part that was scored. With an adapter the tuned model
+    is measured, without one the base model.
 
     Returns:
         Columns id, tokens (answer tokens, EOS included), nll (sum over these tokens, nats), answer_bytes (UTF-8 bytes
@@ -45,8 +46,9 @@ def measure_losses(
     tokenizer = base_model.tokenizer()
     model = load_arm(base_model, adapter, hardware)
     limit = min(training.max_length, context_length(model) or training.max_length)
+    tokeniser = PairTokeniser(prompt, tokenizer)
     rows = [
-        tokenise_pair(question, answer, prompt.template, tokenizer, limit)
+        tokeniser.pair(question, answer, limit)
         for question, answer in zip(pairs["question"], pairs["answer"], strict=True)
     ]
     cut = sum(1 for row in rows if row.answer_cut)

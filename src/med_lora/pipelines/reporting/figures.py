@@ -1,7 +1,6 @@
 """The figures of the report, in one style: losses during training, perplexity, and text scores beside controls.
 
-Colours are those of Okabe and Ito (2008, "Color Universal Design"), which stay apart for colour-blind readers. Every
-figure carries its finding in words under ``layout.meta["caption"]``.
+Every figure carries its finding in words under ``layout.meta["caption"]``.
 """
 
 from __future__ import annotations
@@ -16,18 +15,12 @@ import pandas as pd
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.reporting.headline import find_metric, state_cut
 from med_lora.pipelines.reporting.wording import PERCENT_SCALED, decimals, measured, number, percent, title
+from med_lora.report_page.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, make_figure
 
-TEMPLATE = "med_lora"
-ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
-    *("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"),
-    "#999999",
-)
 COLOURS = {"base": ORANGE, "tuned": BLUE}
 CONTROL_COLOURS = (GREY, PURPLE, GREEN, SKY, VERMILION)
 CONTROL_PATTERNS = ("/", ".", "x", "\\", "-")  # so that a black-and-white print tells the arms apart as well
-INK = "#222222"
 Point = Sequence[float]  # a value and the bounds of its interval
-FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 
 def draw_loss_curve(training_history: pd.DataFrame) -> Any:
@@ -53,7 +46,7 @@ def draw_loss_curve(training_history: pd.DataFrame) -> Any:
         f"n = {len(of.get('train_loss', ()))} optimiser steps",
         f"{len(of.get('validation_loss', ()))} validations",
     ]
-    figure = _figure(traces, "Loss during training", ", ".join(counts), _caption_losses(of))
+    figure = make_figure(traces, "Loss during training", ", ".join(counts), _caption_losses(of))
     figure.update_xaxes(title_text="optimiser step")
     figure.update_yaxes(title_text="loss (nats per answer token)")
     return figure
@@ -79,7 +72,7 @@ def draw_perplexity(comparison: pd.DataFrame, evaluation: EvaluationParams) -> A
     words = [f"{title(arm).lower()} {measured(row, arm, places)}" for arm in arms]
     caption = f"Perplexity of the reference answers: {', '.join(words)}." if arms else row["note"]
     subtitle = f"n = {row['n']} test pairs; whiskers are {percent(evaluation.confidence)} intervals; lower is better"
-    figure = _figure([bars] if arms else [], "Perplexity of the held-out answers", subtitle, caption)
+    figure = make_figure([bars] if arms else [], "Perplexity of the held-out answers", subtitle, caption)
     figure.update_layout(height=270, margin_t=80, showlegend=False, bargap=0.35)
     figure.update_xaxes(title_text="perplexity (no unit), exp of nats per answer token", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
@@ -107,7 +100,7 @@ def draw_scores(comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: Ev
     n = ", ".join(str(count) for count in counts)
     subtitle = f"n = {n} {pairs}; whiskers are {percent(evaluation.confidence)} intervals; higher is better"
     caption = f"{_caption_scores(arms, metrics, suffix)} {state_cut(comparison, evaluation)}".rstrip()
-    figure = _figure(traces if metrics else [], "Answers against their references", subtitle, caption)
+    figure = make_figure(traces if metrics else [], "Answers against their references", subtitle, caption)
     # in a narrow window the legend takes three lines
     figure.update_layout(height=230 + 20 * max(1, len(metrics)) * len(arms), margin_t=150, bargap=0.25)
     figure.update_xaxes(title_text="score (0 to 1, mean over pairs)", rangemode="tozero")
@@ -191,49 +184,4 @@ def _caption_scores(arms: dict[str, dict[str, Point]], metrics: Sequence[str], s
     return (
         f"{basis}The tuned model's mean is above the base model's in {better} of {len(metrics)} metrics; the tables "
         "say which differences the data support. Hatched bars are null controls, which need no understanding."
-    )
-
-
-def _figure(traces: Sequence[Any], heading: str, subtitle: str, caption: str) -> Any:
-    import plotly.graph_objects as go
-
-    register_template()
-    figure = go.Figure(data=list(traces))
-    figure.update_layout(
-        template=TEMPLATE, title={"text": heading, "subtitle": {"text": subtitle}}, meta={"caption": caption}
-    )
-    if not traces:
-        figure.add_annotation(text="no values", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False)
-    return figure
-
-
-def register_template() -> None:
-    """Make the style known to plotly under the name ``med_lora``."""
-    import plotly.graph_objects as go
-    import plotly.io as pio
-
-    title_style = {
-        **{"x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top", "pad": {"l": 12, "t": 14}},
-        **{"font": {"size": 19}, "subtitle": {"font": {"size": 14}}},
-    }
-    axis = {
-        **{"gridcolor": "#e3e3e3", "linecolor": "#777777", "ticks": "outside", "zeroline": False, "automargin": True},
-        "title": {"font": {"size": 15}},
-    }
-    whiskers = {"color": INK, "thickness": 1.5, "width": 4}
-    pio.templates[TEMPLATE] = go.layout.Template(
-        layout={
-            "font": {"family": FONT, "size": 15, "color": INK},
-            "title": title_style,
-            "colorway": [ORANGE, BLUE, *CONTROL_COLOURS],
-            "paper_bgcolor": "#ffffff",
-            "plot_bgcolor": "#ffffff",
-            "xaxis": axis,
-            "yaxis": axis,
-            "height": 420,
-            "margin": {"l": 70, "r": 20, "t": 110, "b": 60},
-            "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
-            "hoverlabel": {"font": {"family": FONT}},
-        },
-        data={"bar": [{"error_x": whiskers, "error_y": whiskers}]},
     )

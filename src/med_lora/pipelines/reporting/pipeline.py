@@ -41,7 +41,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 describe_data,
-                inputs=["cleaning_report", "train", "validation", "test", "params:corpora"],
+                inputs=["row_outcomes", "train", "validation", "test", "params:corpora"],
                 outputs="report_data",
                 name="describe_data",
             ),
@@ -54,6 +54,8 @@ def create_pipeline() -> Pipeline:
                     # not the whole of data_engineering: Kedro cannot type a parameter and a part of it at once, and
                     # data engineering takes the parts
                     "cleaning": "params:data_engineering.cleaning",
+                    "screening": "params:data_engineering.screening",
+                    "deduplication": "params:data_engineering.deduplication",
                     "split": "params:data_engineering.split",
                     "training": "params:training",
                     "evaluation": "params:evaluation",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 import pandas as pd
@@ -23,25 +20,9 @@ from med_lora.pipelines.reporting.wording import (
     percent,
     title,
 )
+from med_lora.report_page import render_page
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit
-DRAWING_SCRIPT = """
-const draw = (holder) => {
-  const figure = JSON.parse(document.getElementById(holder.id + "-data").textContent);
-  const options = {
-    responsive: true,
-    displaylogo: false,
-    modeBarButtons: [["toImage", "resetScale2d"]],
-    toImageButtonOptions: {format: "svg", filename: holder.id},
-  };
-  return Plotly.newPlot(holder, figure.data, figure.layout, options);
-};
-const holders = Array.from(document.querySelectorAll("[data-figure]"));
-holders.forEach(draw);
-const resize = (width) => holders.forEach((holder) => Plotly.relayout(holder, {width, autosize: width === null}));
-window.addEventListener("beforeprint", () => resize(660));
-window.addEventListener("afterprint", () => resize(null));
-"""
 
 
 def write_report(
@@ -68,34 +49,26 @@ def write_report(
         data: as :func:`describe_data` returns it.
         settings: as :func:`describe_settings` returns them.
     """
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    scripts = {"library": get_plotlyjs(), "drawing": DRAWING_SCRIPT}
     figures = {"perplexity-bars": perplexity_bars, "score-bars": score_bars, "loss-curve": loss_curve}
     comparison = comparison.assign(note=comparison["note"].fillna(""))  # a CSV file gives "" back as missing
     arms = set(controls["arm"])
-    return str(
-        _template().render(
-            headline=headline,
-            sentence=_keep_together(headline["sentence"]),
-            confidence=percent(headline["confidence"]),
-            comparison=list_comparison(comparison),
-            whole=list_whole(comparison),
-            pairs=data["splits"]["test"],
-            groups=int(comparison["groups"].max()),
-            excluded=int(comparison["excluded"].max()),
-            controls=list_controls(controls, comparison),
-            control_meanings=[f"“{title(arm)}” {CONTROL_MEANINGS[arm]}" for arm in CONTROL_MEANINGS if arm in arms],
-            figures={name: _embed(figure) for name, figure in figures.items()},
-            examples=examples.to_dict("records"),
-            data=data,
-            settings=settings,
-            # plotly escapes what could end a script element; plotly.js and the drawing script are not data
-            scripts={name: Markup(script) for name, script in scripts.items()},
-            script_hashes=[_csp_hash(script) for script in scripts.values()],
-        )
-    )
+    values = {
+        "headline": headline,
+        "sentence": _keep_together(headline["sentence"]),
+        "confidence": percent(headline["confidence"]),
+        "comparison": list_comparison(comparison),
+        "whole": list_whole(comparison),
+        "pairs": data["splits"]["test"],
+        "groups": int(comparison["groups"].max()),
+        "excluded": int(comparison["excluded"].max()),
+        "controls": list_controls(controls, comparison),
+        "control_meanings": [f"“{title(arm)}” {CONTROL_MEANINGS[arm]}" for arm in CONTROL_MEANINGS if arm in arms],
+        "examples": examples.to_dict("records"),
+        "data": data,
+        "settings": settings,
+    }
+    filters = {"plain": lambda name: name.replace("_", " ")}
+    return render_page(__package__, "report.html.j2", figures, filters, values)
 
 
 def list_comparison(comparison: pd.DataFrame) -> list[dict[str, str]]:
@@ -187,31 +160,5 @@ def _align(rows: list[dict[str, str]], names: Sequence[str]) -> list[dict[str, s
 
 
 def _keep_together(text: str) -> str:
-    """``text`` with spaces that do not break inside brackets and around ``=`` and ``<``."""
-    return re.sub(r"\[[^\]]*\]|\w+ [=<] [\d.]+", lambda match: match[0].replace(" ", "\u00a0"), text)
-
-
-def _embed(figure: Any) -> dict[str, Any]:
-    """A figure as JSON that is safe inside of a script element, with its title and its caption."""
-    from markupsafe import Markup
-
-    layout = figure.layout
-    return {
-        "json": Markup(figure.to_json(engine="json")),
-        "title": layout.title.text,
-        "caption": layout.meta["caption"],
-        "height": layout.height or layout.template.layout.height,
-    }
-
-
-def _csp_hash(script: str) -> str:
-    """The source expression that lets a Content-Security-Policy run exactly this inline script."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
-
-
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["plain"] = lambda name: name.replace("_", " ")
-    return environment.from_string(files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8"))
+    """``text`` with spaces that do not break inside brackets, around ``=`` and ``<`` and before ``%``."""
+    return re.sub(r"\[[^\]]*\]|\w+ [=<] [\d.]+|\d %", lambda match: match[0].replace(" ", "\u00a0"), text)

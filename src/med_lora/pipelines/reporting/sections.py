@@ -11,12 +11,14 @@ import pandas as pd
 from med_lora.parameters import (
     CleaningParams,
     CorpusParams,
+    DeduplicationParams,
     EvaluationParams,
     HardwareParams,
     ModelParams,
     Parameters,
     PromptParams,
     ReportingParams,
+    ScreeningParams,
     SplitParams,
     TrainingParams,
 )
@@ -61,35 +63,34 @@ def _draw(seed: int, pair: str) -> str:
 
 
 def describe_data(
-    cleaning_report: pd.DataFrame, train: Sized, validation: Sized, test: Sized, corpora: dict[str, Any]
+    row_outcomes: pd.DataFrame, train: Sized, validation: Sized, test: Sized, corpora: dict[str, Any]
 ) -> dict[str, Any]:
     """Where the pairs come from, what became of them, and how many each split holds.
 
     Args:
-        cleaning_report: columns corpus, rows_read, stage, outcome, rows.
+        row_outcomes: columns corpus, rows_read, stage, outcome, rows, as ``count_outcomes`` makes them.
         train: training pairs; only their number is taken, as from the next two.
         validation: validation pairs.
         test: test pairs.
         corpora: the parameter ``corpora``, values as :class:`CorpusParams` or as plain mappings.
 
     Returns:
-        corpora: one mapping a corpus: title, licence, read, kept, rejected and masked (lists of (reason, pairs), zeros
-        left out); splits: name to number of pairs.
+        corpora: one mapping a corpus: title, licence, read, kept, rejected and screened (lists of (reason, pairs),
+        zeros left out); splits: name to number of pairs.
     """
     described = []
-    for name, rows in cleaning_report.groupby("corpus", sort=False):
-        corpus = CorpusParams.model_validate(corpora[str(name)])
-        counts = {(row["stage"], row["outcome"]): int(row["rows"]) for _, row in rows.iterrows()}
-        kept = sum(count for (_, outcome), count in counts.items() if outcome == "kept")
-        masked = [(outcome, count) for (stage, outcome), count in counts.items() if stage == "mask" and count]
-        rejected = [
-            (outcome, count)
-            for (stage, outcome), count in counts.items()
-            if stage != "mask" and outcome != "kept" and count
-        ]
+    for name, rows in row_outcomes.query("corpus != 'all'").groupby("corpus", sort=False):
+        title, licence = _title_and_licence(str(name), corpora)
+        counted = rows[rows["rows"] > 0]
         described.append(
-            {"title": corpus.title, "licence": corpus.licence, "read": int(rows["rows_read"].iloc[0])}
-            | {"kept": kept, "rejected": rejected, "masked": masked}
+            {
+                "title": title,
+                "licence": licence,
+                "read": rows["rows_read"].tolist()[0],
+                "kept": sum(rows.loc[rows["stage"] == "keep", "rows"].tolist()),
+                "rejected": _outcomes(counted[~counted["stage"].isin(["keep", "screen"])]),
+                "screened": _outcomes(counted[counted["stage"] == "screen"]),
+            }
         )
     return {
         "corpora": described,
@@ -97,11 +98,24 @@ def describe_data(
     }
 
 
+def _title_and_licence(name: str, corpora: Mapping[str, Any]) -> tuple[str, str]:
+    if name not in corpora:  # made by a language model, from passages of the corpora
+        return "Pairs written by a language model", "as the passages"
+    corpus = CorpusParams.model_validate(corpora[name])
+    return corpus.title, corpus.licence
+
+
+def _outcomes(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    return [(str(outcome), int(count)) for outcome, count in zip(rows["outcome"], rows["rows"], strict=True)]
+
+
 def describe_settings(
     description: str,
     model: ModelParams,
     prompt: PromptParams,
     cleaning: CleaningParams,
+    screening: ScreeningParams,
+    deduplication: DeduplicationParams,
     split: SplitParams,
     training: TrainingParams,
     evaluation: EvaluationParams,
@@ -116,6 +130,8 @@ def describe_settings(
         "model": model,
         "prompt": prompt,
         "data_engineering.cleaning": cleaning,
+        "data_engineering.screening": screening,
+        "data_engineering.deduplication": deduplication,
         "data_engineering.split": split,
         "training": training,
         "evaluation": evaluation,

@@ -15,9 +15,10 @@ from med_lora.datasets.pretrained import Pretrained
 from med_lora.errors import InputError, nearest
 from med_lora.parameters import HardwareParams, LoraParams, PromptParams, TrainingParams
 from med_lora.pipelines.training.card import write_card
-from med_lora.prompts import context_length, tokenise_pair
+from med_lora.pipelines.training.rows import describe_lengths, limit_rows, tokenise_rows
+from med_lora.prompts import PairTokeniser, context_length
 from med_lora.provenance import RECORD_FILE, describe_origin
-from med_lora.trainer import Row, fit
+from med_lora.trainer import fit
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +34,13 @@ def train_adapter(
     """Train a LoRA adapter on the answers of ``train``; the base weights stay as they are.
 
     Returns:
-        The adapter as a PEFT model with its card and the base model's identity, and the loss history
-        (columns step, epoch, metric, value; losses in nats an answer token).
+        The adapter as a PEFT model with its card and the base model's identity, and the history (columns step, epoch,
+        metric, value): losses in nats an answer token, and at step 0 what became of pairs longer than
+        ``training.max_length``, as :func:`describe_lengths` counts it.
 
     Raises:
-        InputError: for an empty training set, target modules the model lacks, or a loss that is no longer finite.
+        InputError: for an empty training set, over-long pairs that ``training.overlong`` does not allow, a prompt that
+            the tokenizer cannot render, target modules the model lacks, or a loss that is no longer finite.
     """
     import torch
     from transformers import set_seed
@@ -45,8 +48,12 @@ def train_adapter(
     tokenizer = base_model.tokenizer()
     loaded = base_model.model(torch.float32)
     check_length(loaded, training.max_length)
-    train_rows = tokenise_rows(train.to_pandas(), tokenizer, prompt, training.max_length)
-    validation_rows = tokenise_rows(validation.to_pandas(), tokenizer, prompt, training.max_length)
+    tokeniser = PairTokeniser(prompt, tokenizer)
+    tokenised = {
+        name: tokenise_rows(split.to_pandas(), tokeniser, training.max_length)
+        for name, split in (("train", train), ("validation", validation))
+    }
+    train_rows, validation_rows = (limit_rows(rows, name, training) for name, rows in tokenised.items())
     set_seed(training.optimisation.seed)
     model = attach_adapter(loaded, training.lora)
     frozen = checksums(model)
@@ -58,7 +65,8 @@ def train_adapter(
         "README.md": write_card(base_model.source, training, result, len(train_rows)),
         RECORD_FILE: json.dumps(record, indent=1) + "\n",
     }
-    return Pretrained(model, None, files), result.history
+    history = pd.concat([describe_lengths(tokenised, training.overlong), result.history], ignore_index=True)
+    return Pretrained(model, None, files), history
 
 
 def check_length(model: Any, max_length: int) -> None:
@@ -69,21 +77,6 @@ def check_length(model: Any, max_length: int) -> None:
             f"training.max_length is {max_length} and the base model has {context} positions; "
             f"set it to {context} or less."
         )
-
-
-def tokenise_rows(pairs: pd.DataFrame, tokenizer: Any, prompt: PromptParams, max_length: int) -> list[Row]:
-    """Rows whose loss counts on the answer alone; what the length limit cuts is logged."""
-    tokenised = [
-        tokenise_pair(question, answer, prompt.template, tokenizer, max_length)
-        for question, answer in zip(pairs["question"], pairs["answer"], strict=True)
-    ]
-    cut = sum(1 for pair in tokenised if pair.prompt_cut or pair.answer_cut)
-    if cut:
-        lost = sum(pair.prompt_cut + pair.answer_cut for pair in tokenised)
-        logger.info(
-            "%d of %d pairs are longer than %d tokens; %d tokens were cut.", cut, len(tokenised), max_length, lost
-        )
-    return [Row(input_ids=pair.input_ids, labels=pair.labels) for pair in tokenised]
 
 
 def attach_adapter(model: Any, lora: LoraParams) -> Any:

@@ -1,0 +1,257 @@
+"""Chat completions of an OpenAI-compatible server, with every way of failing named."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import ssl
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from med_lora.errors import InputError
+from med_lora.llm.answers import Completion, Failure, Kind, Request
+from med_lora.llm.response import parse_response
+from med_lora.parameters.llm import EndpointParams, SamplingParams
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+
+MAX_RESPONSE_BYTES = 4 * 2**20
+LONGEST_WAIT_S = 60.0  # between two requests of a call, whatever Retry-After says
+# With these every further call would fail too: key, right, address or model, method.
+_FATAL = {
+    401: "refuses the key",
+    403: "refuses the key",
+    404: "knows no such address or model",
+    405: "takes no chat completions",
+}
+
+
+class _FailedRequestError(Exception):
+    def __init__(self, kind: Kind, *, retry: bool = False, retry_after_s: float | None = None):
+        super().__init__(kind)
+        self.failure = Failure(kind)
+        self.retry = retry
+        self.retry_after_s = retry_after_s
+
+
+class ChatClient:
+    """An ``Answerer`` at an endpoint.
+
+    Each request has ``deadline_s`` from connecting to its last byte, and a response of at most ``max_bytes``, also
+    after decompression. Status 429, 5xx and timeouts are asked again up to ``retries`` times, after 1, 2, 4, ...
+    seconds (times 0.5 to 1.5, drawn from a hash of the messages), or after Retry-After; never more than 60 s. So a
+    call ends within (retries + 1) x deadline_s + retries x 60 s. No redirect is followed, no proxy used, and nothing
+    sent to any host but that of ``base_url``.
+
+    The requests run on an event loop in a thread of their own: a deadline there ends a request wherever it hangs,
+    and ``close`` ends all of them.
+    """
+
+    def __init__(
+        self,
+        endpoint: EndpointParams,
+        sampling: SamplingParams,
+        *,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ):
+        """Read the key and get ready; nothing is sent yet.
+
+        Raises:
+            InputError: if the variable that should hold the key is not set, or holds no key.
+        """
+        self.model = endpoint.model
+        self.settings: dict[str, float | int | str] = dict(sampling.model_dump())
+        self.origin = endpoint.base_url
+        self.concurrency = endpoint.concurrency
+        self._endpoint = endpoint
+        self._sampling = sampling
+        self._sleep = sleep
+        self._closed = False
+        self._lock = threading.Lock()
+        self._client = _make_client(endpoint, max_bytes)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="chat-client", daemon=True)
+        self._thread.start()
+
+    def answer(self, request: Request) -> Completion | Failure:
+        """Ask, and ask again where that may help; safe from several threads.
+
+        Returns:
+            The completion as it came, or why there is none.
+
+        Raises:
+            InputError: if nothing answers at the address, or the server refuses the key, the address or the model.
+        """
+        with self._lock:
+            if self._closed:
+                return Failure("hang_up")
+            future = asyncio.run_coroutine_threadsafe(self._answer(request), self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            return Failure("hang_up")  # `close` was called; nobody reads this
+
+    def close(self) -> None:
+        """End the requests under way and the thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _shut_down(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.close()
+
+    async def _answer(self, request: Request) -> Completion | Failure:
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._endpoint.deadline_s):
+                    return parse_response(await self._ask(request))
+            except TimeoutError:
+                error = _FailedRequestError("timeout", retry=True)
+            except _FailedRequestError as failed:
+                error = failed
+            if not error.retry or attempt == self._endpoint.retries:
+                return error.failure
+            await self._sleep(_wait_s(request, attempt, error.retry_after_s))
+            attempt += 1
+
+    async def _ask(self, request: Request) -> bytes:
+        """Body of a response with status 200."""
+        import httpx2
+        import openai
+
+        from med_lora.llm.transport import BadResponseError
+
+        options: dict[str, Any] = {"response_format": _response_format(request)} if request.schema else {}
+        try:
+            response = await self._client.chat.completions.with_raw_response.create(
+                model=self.model,
+                messages=list(request.messages),  # type: ignore[arg-type]
+                temperature=self._sampling.temperature,
+                seed=self._sampling.seed + request.repeat,
+                max_tokens=self._sampling.max_tokens,
+                **options,
+            )
+        # The errors of the package hold request and response: none of them is chained to what leaves here.
+        except BadResponseError as error:
+            raise _FailedRequestError(error.kind) from None
+        except openai.APITimeoutError:
+            raise _FailedRequestError("timeout", retry=True) from None
+        except openai.APIStatusError as error:
+            raise self._explain_status(error) from None
+        except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, httpx2.ConnectError):
+                raise InputError(_explain_connection(error.__cause__, self.origin)) from None
+            raise _FailedRequestError("hang_up") from None
+        return response.http_response.content
+
+    def _explain_status(self, error: APIStatusError) -> Exception:
+        status = error.status_code
+        if status == 429 or status >= 500:
+            after = _retry_after_s(error.response.headers.get("retry-after"))
+            kind: Kind = "rate_limited" if status == 429 else "server_error"
+            return _FailedRequestError(kind, retry=True, retry_after_s=after)
+        if status not in _FATAL:
+            return _FailedRequestError("redirect" if status < 400 else "bad_request")
+        key = self._endpoint.api_key_variable
+        return InputError(
+            f"The server at {self.origin} {_FATAL[status]} (status {status}, model {self.model!r}, "
+            f"{f'key from the environment variable {key}' if key else 'no key sent'}); mend these settings of the "
+            "endpoint (answers got so far are kept)."
+        )
+
+
+def _explain_connection(error: BaseException, origin: str) -> str:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None:
+        return (
+            f"No secure connection to {origin} ({cause.reason}); check http against https in the base_url, and the "
+            "certificates of this machine (answers got so far are kept)."
+        )
+    return (
+        f"No server answers at {origin}; start it, or mend the base_url of the endpoint (answers got so far are kept)."
+    )
+
+
+def _make_client(endpoint: EndpointParams, max_bytes: int) -> AsyncOpenAI:
+    import httpx2
+    from openai import AsyncOpenAI
+
+    from med_lora.llm.transport import BoundedTransport
+
+    key = _read_key(endpoint.api_key_variable)
+    http = httpx2.AsyncClient(
+        transport=BoundedTransport(max_bytes, sends_key=key is not None),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=None,
+    )
+    return AsyncOpenAI(
+        base_url=endpoint.base_url,
+        api_key=key or "none",  # the package insists on one; the transport drops it
+        http_client=http,
+        max_retries=0,
+        timeout=None,
+    )
+
+
+def _read_key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise InputError(
+            f"The environment variable {variable}, which should hold the key of the endpoint, is not set; set it, or "
+            "set api_key_variable to null for a server without keys."
+        )
+    # The HTTP library would quote such a key in its error.
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise InputError(f"The environment variable {variable} holds characters that no key has; copy the key again.")
+    return key
+
+
+def _response_format(request: Request) -> dict[str, Any]:
+    assert request.schema is not None
+    schema = {"name": request.schema.name, "schema": request.schema.model_json_schema(), "strict": True}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _wait_s(request: Request, attempt: int, retry_after_s: float | None) -> float:
+    """Seconds until the next attempt; the jitter keeps calls that failed together from returning together."""
+    if retry_after_s is not None:
+        return min(retry_after_s, LONGEST_WAIT_S)
+    content = json.dumps([request.messages, request.repeat, attempt])
+    draw = int.from_bytes(hashlib.sha256(content.encode()).digest()[:8]) / 2**64
+    return float(min(2.0**attempt * (0.5 + draw), LONGEST_WAIT_S))
+
+
+def _retry_after_s(header: str | None) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3: a number, or a date)."""
+    if header is None:
+        return None
+    if header.strip().isascii() and header.strip().isdigit():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None

@@ -1,0 +1,131 @@
+"""A causal language model of this machine, asked like a server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from typing import Any
+
+from med_lora.datasets.base_model import BaseModel
+from med_lora.errors import InputError
+from med_lora.hardware import prepare_device
+from med_lora.llm.answers import Completion, Failure, Message, Request
+from med_lora.parameters.llm import SamplingParams
+from med_lora.parameters.model import HardwareParams
+
+
+class LocalModel:
+    """An ``Answerer`` in this process, one answer at a time; the model is loaded at the first question.
+
+    Messages go through the tokenizer's chat template where it has one, else they are set one below the other. An
+    answer depends on the messages, the seed and the repeat alone, not on what was asked before. Nothing holds the
+    model to a schema: what a small one writes is often no JSON, and is then rejected by the caller.
+    """
+
+    def __init__(self, base_model: BaseModel, sampling: SamplingParams, hardware: HardwareParams):
+        """Name the model; ``base_model`` is any causal language model with safetensors."""
+        self.model = base_model.sha256 or f"{base_model.source}@{base_model.revision}"
+        precision = "fp32" if hardware.device == "cpu" else hardware.precision
+        self.settings: dict[str, float | int | str] = {**sampling.model_dump(), "precision": precision}
+        self.origin = base_model.source
+        self.concurrency = 1
+        self._base_model = base_model
+        self._sampling = sampling
+        self._hardware = hardware
+        self._precision = precision
+        self._lock = threading.Lock()
+        self._loaded: tuple[Any, Any] | None = None
+
+    def answer(self, request: Request) -> Completion | Failure:
+        """Ask once; a prompt is never cut to fit the context.
+
+        Raises:
+            InputError: if the model cannot be loaded, or the machine lacks the device.
+        """
+        with self._lock:
+            model, tokenizer = self._load()
+            prompt = render_messages(tokenizer, request.messages)
+            context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+            if context is not None and len(prompt) + self._sampling.max_tokens > context:
+                return Failure("prompt_too_long")
+            return self._complete(model, tokenizer, prompt, request)
+
+    def close(self) -> None:
+        """Nothing runs between two answers."""
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            import torch
+
+            device = prepare_device(self._hardware)
+            types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+            model: Any = self._base_model.model(types[self._precision])
+            tokenizer: Any = self._base_model.tokenizer()
+            self._set_generation(model, tokenizer)
+            self._loaded = (model.to(device).eval(), tokenizer)
+        return self._loaded
+
+    def _complete(self, model: Any, tokenizer: Any, prompt: list[int], request: Request) -> Completion:
+        import torch
+
+        ends = set(model.generation_config.eos_token_id or [])
+        ids = torch.tensor([prompt], device=model.device)
+        with torch.inference_mode(), torch.random.fork_rng(devices=[model.device] if ids.is_cuda else []):
+            torch.manual_seed(_seed(request, self._sampling.seed))
+            output = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids))
+        new = output[0, len(prompt) :].tolist()
+        length = next((place for place, token in enumerate(new) if token in ends), None)
+        return Completion(
+            content=tokenizer.decode(new[:length], skip_special_tokens=True),
+            model=self.model,
+            finish_reason="length" if length is None else "stop",
+            prompt_tokens=len(prompt),
+            completion_tokens=len(new),
+        )
+
+    def _set_generation(self, model: Any, tokenizer: Any) -> None:
+        """Replace the model's settings as a whole: they would fill whatever a call leaves open."""
+        from transformers import GenerationConfig
+
+        declared = model.generation_config.eos_token_id
+        ends = {*(declared if isinstance(declared, list) else [declared]), tokenizer.eos_token_id} - {None}
+        sampled = self._sampling.temperature > 0
+        draw = {"temperature": self._sampling.temperature, "top_k": 0, "top_p": 1.0} if sampled else {}
+        model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+            do_sample=sampled,
+            num_beams=1,
+            max_new_tokens=self._sampling.max_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=sorted(ends) or None,
+            **draw,
+        )
+
+
+def render_messages(tokenizer: Any, messages: tuple[Message, ...]) -> list[int]:
+    """Tokens of a conversation, ending where the answer begins.
+
+    Raises:
+        InputError: if the tokenizer's chat template refuses the conversation.
+    """
+    if tokenizer.chat_template:
+        from jinja2 import TemplateError
+
+        try:
+            encoded = tokenizer.apply_chat_template(
+                [dict(message) for message in messages], add_generation_prompt=True, return_dict=True
+            )
+        except TemplateError as error:
+            raise InputError(
+                f"The chat template of the local model refuses the conversation ({error}); choose another model."
+            ) from error
+        return list(encoded["input_ids"])
+    text = "\n\n".join(message["content"] for message in messages) + "\n\n"
+    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    # Some tokenizers close every text; the answer has yet to come.
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+
+
+def _seed(request: Request, seed: int) -> int:
+    content = json.dumps([list(request.messages), seed + request.repeat])
+    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8]) >> 1

@@ -1,0 +1,167 @@
+"""The typed parameters of every pipeline: what an experiment may set, in which unit, within which bounds.
+
+Every model refuses unknown keys, so that a typing error stops a run before its first node. The YAML files
+under ``conf/`` hold the values; this package holds their meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+from pydantic import Field, model_validator
+
+from med_lora.parameters.base import (
+    Parameters,
+)
+from med_lora.parameters.data import (
+    ArtefactParams,
+    CleaningParams,
+    CorpusFiles,
+    CorpusParams,
+    DataEngineeringParams,
+    DeduplicationParams,
+    HubParams,
+    PassageParams,
+    ScreeningParams,
+    SplitParams,
+)
+from med_lora.parameters.evaluation import (
+    EvaluationParams,
+    ReportingParams,
+)
+from med_lora.parameters.llm import EndpointParams, SamplingParams
+from med_lora.parameters.model import (
+    ArchitectureParams,
+    HardwareParams,
+    LoraParams,
+    ModelParams,
+    OptimisationParams,
+    PretrainingParams,
+    PromptParams,
+    TrainingParams,
+)
+from med_lora.parameters.question_generation import QuestionGenerationParams
+
+__all__ = [
+    "ArchitectureParams",
+    "ArtefactParams",
+    "CleaningParams",
+    "CorpusFiles",
+    "CorpusParams",
+    "DataEngineeringParams",
+    "DeduplicationParams",
+    "EndpointParams",
+    "EvaluationParams",
+    "HardwareParams",
+    "HubParams",
+    "LoraParams",
+    "ModelParams",
+    "OptimisationParams",
+    "Parameters",
+    "PassageParams",
+    "PretrainingParams",
+    "ProjectParams",
+    "PromptParams",
+    "QuestionGenerationParams",
+    "ReportingParams",
+    "SamplingParams",
+    "ScreeningParams",
+    "SplitParams",
+    "TrainingParams",
+    "parse_parameters",
+]
+
+# It becomes a part of the names of nodes, datasets and files.
+_CORPUS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# The sum in tables, the text for pre-training, and what a language model writes; `_figure` ends the names of figures.
+_TAKEN_NAMES = frozenset({"all", "general", "generated"})
+
+
+class ProjectParams(Parameters):
+    """Everything a run can set; one key a pipeline."""
+
+    experiment: str
+    description: str = Field(description="what the experiment asks, in one sentence")
+    hardware: HardwareParams
+    model: ModelParams
+    prompt: PromptParams
+    corpora: dict[str, CorpusParams]
+    data_engineering: DataEngineeringParams
+    training: TrainingParams
+    evaluation: EvaluationParams
+    reporting: ReportingParams
+    pretraining: PretrainingParams
+
+    @model_validator(mode="after")
+    def _names_of_corpora_are_free(self) -> ProjectParams:
+        for name in self.corpora:
+            if not _CORPUS_NAME.fullmatch(name):
+                raise ValueError(f"corpora names {name!r}; the name of a corpus consists of letters, digits, _ and -")
+            if name in _TAKEN_NAMES or name.endswith("_figure"):
+                raise ValueError(f"corpora names {name!r}, which means something else in this project; rename it")
+        return self
+
+    @model_validator(mode="after")
+    def _corpora_are_known(self) -> ProjectParams:
+        from med_lora.errors import nearest
+
+        given = self.data_engineering
+        named = {
+            "data_engineering.corpora": given.corpora,
+            "data_engineering.benchmarks": given.benchmarks,
+            **{f"corpora.{name}.focus_terms": [of.focus_terms] for name, of in self.corpora.items() if of.focus_terms},
+        }
+        for key, names in named.items():
+            for name in names:
+                if name not in self.corpora:
+                    raise ValueError(f"{key} names {name!r}, which is no corpus{nearest(name, self.corpora)}")
+                if (self.corpora[name].layout == "terms") != key.endswith("focus_terms"):
+                    raise ValueError(f"{key} names {name!r}, whose layout is {self.corpora[name].layout}")
+        for name in given.benchmarks:
+            if self.corpora[name].layout == "documents":
+                raise ValueError(f"data_engineering.benchmarks names {name!r}, whose layout documents has no questions")
+            if name in given.corpora:
+                raise ValueError(f"{name!r} is both a corpus and a benchmark of data_engineering; name it in one")
+        return self
+
+
+def parse_parameters(values: dict[str, Any]) -> ProjectParams:
+    """Check a resolved parameter tree.
+
+    Raises:
+        InputError: with all faults in one sentence each: the key, what is wrong, and the nearest known key.
+    """
+    from pydantic import ValidationError
+
+    from med_lora.errors import InputError, nearest
+
+    try:
+        return ProjectParams.model_validate(values)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            key = ".".join(str(part) for part in fault["loc"]) or "parameters"
+            if fault["type"] == "extra_forbidden":
+                known = _known_keys(fault["loc"][:-1])
+                faults.append(f"unknown parameter {key}{nearest(str(fault['loc'][-1]), known)}")
+            elif fault["type"] == "missing":
+                faults.append(f"parameter {key} is missing")
+            else:
+                given = f" (given: {fault['input']!r})" if not isinstance(fault["input"], dict) else ""
+                faults.append(f"parameter {key}: {fault['msg']}{given}")
+        sentence = "; ".join(faults)
+        raise InputError(sentence if sentence.endswith("?") else f"{sentence}.") from error
+
+
+def _known_keys(path: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model at ``path`` below :class:`ProjectParams`."""
+    model: Any = ProjectParams
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue  # a user's own key of a mapping, whose value model is already at hand
+        # `dict[str, Model]` and `Model | None` hold the model among their arguments, `Model` has none
+        inner = [kind for kind in get_args(field.annotation) if hasattr(kind, "model_fields")]
+        model = inner[0] if inner else field.annotation
+    return list(model.model_fields)

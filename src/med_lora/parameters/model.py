@@ -1,0 +1,133 @@
+"""Machine, base model, prompt and training: what an experiment or an environment may set."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from med_lora.parameters.base import Fraction, Parameters, PositiveInt
+
+PROMPT_TEMPLATES = ("alpaca", "chat", "llama2", "medlms", "plain", "question")
+
+
+class HardwareParams(Parameters):
+    """What the machine offers; set by ``conf/<env>/globals.yml``, never by an experiment."""
+
+    device: Literal["cpu", "cuda"] = Field(description="where the model runs")
+    gpu: str = Field(description="part of the GPU's product name that must be present, empty on a CPU")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        description="arithmetic of training; bf16 on a CPU is used only where the chip has bf16 instructions"
+    )
+    micro_batch_size: PositiveInt = Field(description="rows in one forward pass while training")
+    inference_batch_size: PositiveInt = Field(description="rows in one forward pass while evaluating")
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch, 0 leaves torch's own choice")
+
+
+class ModelParams(Parameters):
+    """The base model."""
+
+    id: str = Field(min_length=1, description="folder of a model, or its id on the Hugging Face hub")
+    revision: str | None = Field(description="commit of the hub model; null for a folder")
+
+
+class PromptParams(Parameters):
+    """How a pair becomes text; training, evaluation and serving share it."""
+
+    template: str = Field(
+        description="alpaca, chat (the tokenizer's own), llama2, medlms, plain or question; or text with the "
+        "placeholder {question}, and {system} where a system text is set"
+    )
+    system: Annotated[str, Field(min_length=1)] | None = Field(
+        description="standing instruction to the model, in front of the question; null for none"
+    )
+
+    @model_validator(mode="after")
+    def _is_named_or_has_question(self) -> PromptParams:
+        if self.template in PROMPT_TEMPLATES:
+            return self
+        if self.template.count("{question}") != 1:
+            raise ValueError(
+                f"the template must be one of {', '.join(PROMPT_TEMPLATES)}, or a text that holds the placeholder "
+                "{question} exactly once"
+            )
+        if ("{system}" in self.template) != (self.system is not None):
+            raise ValueError(
+                "the template's text must hold the placeholder {system} if prompt.system is set, and only then"
+            )
+        return self
+
+
+class LoraParams(Parameters):
+    """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685)."""
+
+    r: PositiveInt = Field(description="rank of the update matrices")
+    alpha: PositiveInt = Field(description="scale of the update: alpha / r, or alpha / sqrt(r) with use_rslora")
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="dropout before the update")
+    target_modules: Literal["all-linear"] | list[str] = Field(description="layers that receive an adapter")
+    use_rslora: bool = Field(description="rank-stabilised scale (Kalajdzievski 2023, arXiv:2312.03732)")
+
+
+class OptimisationParams(Parameters):
+    """The recipe shared by fine-tuning and pre-training."""
+
+    epochs: Annotated[float, Field(gt=0)] = Field(description="passes over the training set")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(description="peak learning rate of AdamW")
+    effective_batch_size: PositiveInt = Field(description="rows in one optimiser step, over all micro-batches")
+    warmup_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="part of all steps spent warming up")
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(description="learning rate after warm-up")
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(description="AdamW weight decay")
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which it is clipped")
+    evaluations: PositiveInt = Field(
+        description="validation losses during training, evenly spaced, besides the one before it"
+    )
+    seed: int = Field(description="seed of initialisation, shuffling and dropout")
+
+
+class TrainingParams(Parameters):
+    """Fine-tuning of the base model with LoRA."""
+
+    max_length: Annotated[int, Field(ge=2)] = Field(
+        description="longest sequence trained on, in tokens, prompt and answer together"
+    )
+    overlong: Literal["truncate", "drop", "stop"] = Field(
+        description="pairs longer than max_length: cut the answer's end, leave the pair out of training and "
+        "validation, or stop the run; test pairs are never left out"
+    )
+    lora: LoraParams
+    optimisation: OptimisationParams
+
+
+class ArchitectureParams(Parameters):
+    """Shape of a Llama model made from scratch (Touvron et al. 2023, arXiv:2302.13971)."""
+
+    vocabulary: PositiveInt = Field(description="entries of the byte-level BPE tokenizer")
+    hidden_size: PositiveInt = Field(description="width of the residual stream")
+    layers: PositiveInt = Field(description="transformer blocks")
+    heads: PositiveInt = Field(description="attention heads")
+    intermediate_size: PositiveInt = Field(description="width of the feed-forward layers")
+    context_length: PositiveInt = Field(description="longest sequence, in tokens")
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> ArchitectureParams:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError("hidden_size must be an even multiple of heads, since rotary positions turn pairs")
+        return self
+
+
+class PretrainingParams(Parameters):
+    """A small base language model from general text."""
+
+    corpus: list[str] = Field(min_length=1, description="files of the general corpus used")
+    validation_fraction: Fraction = Field(description="part of the documents held out for the validation loss")
+    block_length: PositiveInt = Field(description="tokens in one training row")
+    architecture: ArchitectureParams
+    optimisation: OptimisationParams
+    samples: list[str] = Field(description="beginnings that the finished model continues, shown on its card")
+    sample_tokens: PositiveInt = Field(description="tokens of each continuation")
+
+    @model_validator(mode="after")
+    def _blocks_fit_the_context(self) -> PretrainingParams:
+        if self.block_length > self.architecture.context_length:
+            raise ValueError("block_length exceeds architecture.context_length")
+        return self

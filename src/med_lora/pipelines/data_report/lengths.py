@@ -1,0 +1,46 @@
+"""How many tokens the pairs of each split take."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+
+from med_lora.datasets.base_model import BaseModel
+from med_lora.parameters import PromptParams
+from med_lora.pipelines.evaluation.splits import Split
+from med_lora.prompts import PairTokeniser
+
+LENGTH_COLUMNS = ["split", "corpus", "id", "prompt_tokens", "answer_tokens"]
+
+
+def read_lengths(
+    train: Split, validation: Split, test: Split, base_model: BaseModel, prompt: PromptParams
+) -> pd.DataFrame:
+    """Length of every pair in tokens of the base model, before anything is cut.
+
+    Args:
+        train: pairs with id, corpus, question and answer, as the next two.
+        validation: validation pairs.
+        test: test pairs.
+        base_model: handle whose tokenizer counts; its weights are not read.
+        prompt: how a question becomes a prompt.
+
+    Returns:
+        Columns split, corpus, id, prompt_tokens (BOS included where the tokenizer adds one) and answer_tokens (EOS
+        included); one row a pair, in the order of the splits.
+
+    Raises:
+        InputError: if the tokenizer cannot be had, or has nothing that the prompt needs.
+    """
+    tokeniser = PairTokeniser(prompt, base_model.tokenizer())
+    rows = []
+    for split, pairs in (("train", train), ("validation", validation), ("test", test)):
+        table: pd.DataFrame = pairs.to_pandas()
+        columns = (table[name].tolist() for name in ("corpus", "id", "question", "answer"))
+        for corpus, identifier, question, answer in zip(*columns, strict=True):
+            tokens = tokeniser.pair(question, answer, sys.maxsize)
+            rows.append((split, corpus, identifier, len(tokens.prompt_ids), len(tokens.answer_ids)))
+    counted = pd.DataFrame(rows, columns=LENGTH_COLUMNS)
+    kinds = {name: "int64" if name.endswith("_tokens") else "str" for name in LENGTH_COLUMNS}
+    return counted.astype(kinds)

@@ -1,0 +1,39 @@
+"""The one prompt module: how a question and its answer become text and tokens.
+
+Training, evaluation, serving and exports call these functions and nothing else, so that a model is asked in exactly
+the words it was trained on.
+"""
+
+from __future__ import annotations
+
+from med_lora.prompts.rendering import (
+    hash_rendering,
+    render_completion,
+    render_messages,
+    render_prompt,
+    to_messages,
+    to_prompt_completion,
+)
+from med_lora.prompts.tokens import (
+    IGNORED_LABEL,
+    PairTokeniser,
+    Tokenised,
+    context_length,
+    tokenise_pair,
+    tokenise_prompt,
+)
+
+__all__ = [
+    "IGNORED_LABEL",
+    "PairTokeniser",
+    "Tokenised",
+    "context_length",
+    "hash_rendering",
+    "render_completion",
+    "render_messages",
+    "render_prompt",
+    "to_messages",
+    "to_prompt_completion",
+    "tokenise_pair",
+    "tokenise_prompt",
+]

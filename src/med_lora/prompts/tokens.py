@@ -1,0 +1,155 @@
+"""Pairs as tokens: what a model is trained on and asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from med_lora.errors import InputError
+from med_lora.parameters import PromptParams
+from med_lora.prompts.templates import Frame, build_frame, special_tokens
+
+IGNORED_LABEL = -100  # the index torch's cross-entropy skips
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """One pair as tokens.
+
+    Attributes:
+        prompt_ids: prompt tokens, beginning with BOS where the tokenizer or the template adds one.
+        answer_ids: answer tokens, ending with EOS or the template's end of turn unless the answer was cut.
+        prompt_cut: tokens dropped from the beginning of the prompt.
+        answer_cut: tokens dropped from the end of the answer, EOS included.
+    """
+
+    prompt_ids: list[int]
+    answer_ids: list[int]
+    prompt_cut: int
+    answer_cut: int
+
+    @property
+    def input_ids(self) -> list[int]:
+        return self.prompt_ids + self.answer_ids
+
+    @property
+    def labels(self) -> list[int]:
+        """Token ids where the loss counts (the answer), -100 where it does not (the prompt)."""
+        return [IGNORED_LABEL] * len(self.prompt_ids) + self.answer_ids
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the whole pair is longer than the limit it was tokenised to."""
+        return self.prompt_cut > 0 or self.answer_cut > 0
+
+
+class PairTokeniser:
+    """Makes tokens of questions and answers by one prompt and one tokenizer.
+
+    Special tokens come from the template alone. A question or an answer that spells one ("</s>", "<|eot_id|>") is
+    tokenised as these letters.
+
+    Attributes:
+        end_id: the token that ends an answer: the template's end of turn, else EOS; None if there is neither.
+    """
+
+    def __init__(self, prompt: PromptParams, tokenizer: Any) -> None:
+        """Render the template once.
+
+        Raises:
+            InputError: if ``chat`` is asked of a tokenizer without a chat template.
+        """
+        self._tokenizer = tokenizer
+        self._frame = build_frame(prompt, tokenizer)
+        self._special = special_tokens(tokenizer)
+        self._opening = _open(self._frame, tokenizer)
+        # a tokenizer that puts a space in front of every text would double this one
+        self._lead = "" if self._frame.lead == " " and _adds_space(tokenizer) else self._frame.lead
+        end = self._frame.end
+        self.end_id: int | None = tokenizer.eos_token_id if end is None else tokenizer.convert_tokens_to_ids(end)
+
+    def prompt(self, question: str, max_tokens: int) -> tuple[list[int], int]:
+        """Prompt tokens, at most ``max_tokens`` of them, and the number cut from their beginning.
+
+        A longer prompt loses its beginning, BOS aside, and never its end: the cue for the answer stands there.
+        """
+        ids = self._opening + self._encode(self._frame.before, question, self._frame.after)
+        cut = max(0, len(ids) - max_tokens)
+        kept = 1 if cut and max_tokens > 1 and ids[0] == self._tokenizer.bos_token_id else 0
+        return ids[:kept] + ids[kept + cut :], cut
+
+    def pair(self, question: str, answer: str, max_length: int) -> Tokenised:
+        """Tokens of a pair, at most ``max_length`` of them; at least one is an answer token.
+
+        Prompt and answer are tokenised apart, so that the prompt's tokens are the same with and without an answer.
+
+        Raises:
+            InputError: if no token can end the answer.
+        """
+        if self.end_id is None:
+            raise InputError(
+                "The tokenizer has no EOS token, so no answer could end; set eos_token in its tokenizer_config.json."
+            )
+        prompt_ids, prompt_cut = self.prompt(question, max_length - 1)
+        answer_ids = [*self._encode(self._lead, answer, self._frame.closing), self.end_id]
+        room = max_length - len(prompt_ids)
+        return Tokenised(prompt_ids, answer_ids[:room], prompt_cut, max(0, len(answer_ids) - room))
+
+    def _encode(self, before: str, given: str, after: str) -> list[int]:
+        """Token ids of template text around given text, in which nothing becomes a special token."""
+        given = self._frame.take(given)
+        text = before + given + after
+        start, end = len(before), len(before) + len(given)
+        if not any(match.start() < end and start < match.end() for match in self._special.finditer(text)):
+            ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            return ids
+        # split by a pattern with one group: text and special token by turns
+        head, tail = self._special.split(before), self._special.split(after)
+        runs = [*head[:-1], head[-1] + given + tail[0], *tail[1:]]
+        ids = []
+        for place, run in enumerate(runs):
+            if place % 2:
+                ids.append(self._tokenizer.convert_tokens_to_ids(run))
+            elif run:
+                options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+                ids += self._tokenizer(run, **options)["input_ids"]
+        return ids
+
+
+def tokenise_prompt(question: str, prompt: PromptParams, tokenizer: Any, max_tokens: int) -> tuple[list[int], int]:
+    """:meth:`PairTokeniser.prompt` for one question; for many, make the tokeniser once."""
+    return PairTokeniser(prompt, tokenizer).prompt(question, max_tokens)
+
+
+def tokenise_pair(question: str, answer: str, prompt: PromptParams, tokenizer: Any, max_length: int) -> Tokenised:
+    """:meth:`PairTokeniser.pair` for one pair; for many, make the tokeniser once."""
+    return PairTokeniser(prompt, tokenizer).pair(question, answer, max_length)
+
+
+def opening_tokens(tokenizer: Any) -> list[int]:
+    """What the tokenizer puts in front of every text: BOS, another token, or nothing."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    starts = range(len(whole) - len(bare) + 1)
+    start = next(start for start in starts if whole[start : start + len(bare)] == bare)
+    return list(whole[:start])
+
+
+def context_length(model: Any) -> int | None:
+    """Positions the model was built for, or None where its configuration sets no limit."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _open(frame: Frame, tokenizer: Any) -> list[int]:
+    bos = tokenizer.bos_token_id
+    if frame.bos == "text" or (bos is not None and frame.before.startswith(tokenizer.bos_token)):
+        return []
+    own = opening_tokens(tokenizer)
+    if own or frame.bos == "tokenizer":
+        return own
+    return [] if bos is None or bos == tokenizer.eos_token_id else [bos]
+
+
+def _adds_space(tokenizer: Any) -> bool:
+    first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[0]
+    return bool(first.startswith(("▁", "Ġ")))
