@@ -30,7 +30,7 @@ def test_prompts_tokenised_as_usual_hold_the_same_special_tokens(name: str, temp
     assert list(rows["id"]) == ["a:1", "a:0"]
     tokeniser = PairTokeniser(prompt, tokenizer)
     for row, question, answer in zip(rows.itertuples(), PAIRS["question"], PAIRS["answer"], strict=True):
-        pair = tokeniser.pair(question, answer, 10_000)
+        pair = tokeniser.pairs([question], [answer], 10_000)[0]
         asked = tokenizer(row.prompt)["input_ids"]
         answered = tokenizer(row.completion, add_special_tokens=False)["input_ids"]
         specials = {place for place, token in tokenizer.added_tokens_decoder.items() if token.special}

@@ -42,7 +42,7 @@ def test_default_tokens_of_the_embedded_model_are_these(root: Path) -> None:
     records = json.loads((root / "data/01_raw/embedded/genmedgpt5k/chatdoctor5k.json").read_text(encoding="utf-8"))
     tokeniser = PairTokeniser(PLAIN, tokenizer)
     for record in records:
-        pair = tokeniser.pair(record["input"], record["output"], 10_000)
+        pair = tokeniser.pairs([record["input"]], [record["output"]], 10_000)[0]
         assert pair.prompt_ids == tokenizer(f"Question: {record['input']}\nAnswer:")["input_ids"]
         assert pair.answer_ids == [*tokenizer(" " + record["output"])["input_ids"], tokenizer.eos_token_id]
 
@@ -88,7 +88,7 @@ def test_prompt_tokens_are_the_same_with_and_without_an_answer(name: str, templa
 def test_bos_stands_once_in_front_and_one_token_ends_the_answer(name: str, template: str) -> None:
     tokenizer = family(name)
     tokeniser = PairTokeniser(PromptParams(template=template, system="Be brief."), tokenizer)
-    pair = tokeniser.pair("What is gout?", "A painful arthritis.", 10_000)
+    pair = tokeniser.pairs(["What is gout?"], ["A painful arthritis."], 10_000)[0]
     if name == "gpt2":
         assert special_ids(pair.prompt_ids, tokenizer) == []
     else:
@@ -117,7 +117,7 @@ def test_an_end_of_turn_that_is_not_flagged_as_special_ends_the_answer() -> None
     tokenizer.chat_template = "{% for turn in messages %}{{ turn.content + '<end>\n' }}{% endfor %}"
     tokeniser = PairTokeniser(CHAT, tokenizer)
     assert tokeniser.end_id == tokenizer.convert_tokens_to_ids("<end>")
-    assert tokenizer.decode(tokeniser.pair("gout?", "yes", 99).input_ids) == "gout?<end>\nyes<end>"
+    assert tokenizer.decode(tokeniser.pairs(["gout?"], ["yes"], 99)[0].input_ids) == "gout?<end>\nyes<end>"
 
 
 def test_llama2_gets_bos_from_a_tokenizer_that_adds_none() -> None:
@@ -146,8 +146,8 @@ def test_a_closing_eos_of_the_tokenizer_is_not_part_of_the_prompt() -> None:
 def test_special_tokens_spelled_in_the_data_stay_letters(name: str, template: str) -> None:
     tokenizer = family(name)
     tokeniser = PairTokeniser(PromptParams(template=template, system="Be brief."), tokenizer)
-    harmless = tokeniser.pair("What?", "Gout.", 10_000)
-    hostile = tokeniser.pair(f"What {SPELLED}?", f"Gout {SPELLED}.", 10_000)
+    harmless = tokeniser.pairs(["What?"], ["Gout."], 10_000)[0]
+    hostile = tokeniser.pairs([f"What {SPELLED}?"], [f"Gout {SPELLED}."], 10_000)[0]
     assert special_ids(hostile.prompt_ids, tokenizer) == special_ids(harmless.prompt_ids, tokenizer)
     assert special_ids(hostile.answer_ids, tokenizer) == special_ids(harmless.answer_ids, tokenizer)
     assert f"What {SPELLED}?" in tokenizer.decode(hostile.prompt_ids)
@@ -205,7 +205,7 @@ def test_long_prompt_keeps_bos_its_cue_and_one_answer_token(name: str) -> None:
 @pytest.mark.parametrize(("name", "template"), CASES)
 def test_an_empty_answer_still_has_a_label(name: str, template: str) -> None:
     tokeniser = PairTokeniser(PromptParams(template=template, system=None), family(name))
-    labels = tokeniser.pair("What is gout?", "", 10_000).labels
+    labels = tokeniser.pairs(["What is gout?"], [""], 10_000)[0].labels
     assert labels[-1] == tokeniser.end_id
     assert any(label != IGNORED_LABEL for label in labels)
 
@@ -228,6 +228,6 @@ def test_a_tokenizer_without_eos_can_ask_and_not_train() -> None:
     tokenizer.eos_token = None
     tokeniser = PairTokeniser(PLAIN, tokenizer)
     assert tokeniser.end_id is None
-    assert tokeniser.prompt("gout?", 99)[1] == 0
+    assert tokeniser.prompts(["gout?"], 99)[0][1] == 0
     with pytest.raises(InputError, match="no EOS token"):
-        tokeniser.pair("gout?", "yes", 99)
+        tokeniser.pairs(["gout?"], ["yes"], 99)

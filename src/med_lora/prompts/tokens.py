@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,18 +69,21 @@ class PairTokeniser:
         end = self._frame.end
         self.end_id: int | None = tokenizer.eos_token_id if end is None else tokenizer.convert_tokens_to_ids(end)
 
-    def prompt(self, question: str, max_tokens: int) -> tuple[list[int], int]:
-        """Prompt tokens, at most ``max_tokens`` of them, and the number cut from their beginning.
+    def prompts(self, questions: Sequence[str], max_tokens: int) -> list[tuple[list[int], int]]:
+        """For each question the prompt tokens, at most ``max_tokens`` of them, and the number cut from the beginning.
 
         A longer prompt loses its beginning, BOS aside, and never its end: the cue for the answer stands there.
         """
-        ids = self._opening + self._encode(self._frame.before, question, self._frame.after)
-        cut = max(0, len(ids) - max_tokens)
-        kept = 1 if cut and max_tokens > 1 and ids[0] == self._tokenizer.bos_token_id else 0
-        return ids[:kept] + ids[kept + cut :], cut
+        prompts = []
+        for encoded in self._encode(self._frame.before, questions, self._frame.after):
+            ids = self._opening + encoded
+            cut = max(0, len(ids) - max_tokens)
+            kept = 1 if cut and max_tokens > 1 and ids[0] == self._tokenizer.bos_token_id else 0
+            prompts.append((ids[:kept] + ids[kept + cut :], cut))
+        return prompts
 
-    def pair(self, question: str, answer: str, max_length: int) -> Tokenised:
-        """Tokens of a pair, at most ``max_length`` of them; at least one is an answer token.
+    def pairs(self, questions: Sequence[str], answers: Sequence[str], max_length: int) -> list[Tokenised]:
+        """Tokens of each pair, at most ``max_length`` of them; at least one is an answer token.
 
         Prompt and answer are tokenised apart, so that the prompt's tokens are the same with and without an answer.
 
@@ -90,23 +94,39 @@ class PairTokeniser:
             raise InputError(
                 "The tokenizer has no EOS token, so no answer could end; set eos_token in its tokenizer_config.json."
             )
-        prompt_ids, prompt_cut = self.prompt(question, max_length - 1)
-        answer_ids = [*self._encode(self._lead, answer, self._frame.closing), self.end_id]
-        room = max_length - len(prompt_ids)
-        return Tokenised(prompt_ids, answer_ids[:room], prompt_cut, max(0, len(answer_ids) - room))
+        prompts = self.prompts(questions, max_length - 1)
+        completions = self._encode(self._lead, answers, self._frame.closing)
+        pairs = []
+        for (prompt_ids, prompt_cut), completion in zip(prompts, completions, strict=True):
+            answer_ids = [*completion, self.end_id]
+            room = max_length - len(prompt_ids)
+            pairs.append(Tokenised(prompt_ids, answer_ids[:room], prompt_cut, max(0, len(answer_ids) - room)))
+        return pairs
 
-    def _encode(self, before: str, given: str, after: str) -> list[int]:
-        """Token ids of template text around given text, in which nothing becomes a special token."""
-        given = self._frame.take(given)
-        text = before + given + after
+    def _encode(self, before: str, given: Sequence[str], after: str) -> list[list[int]]:
+        """Token ids of template text around each given text, in which nothing becomes a special token."""
+        taken = [self._frame.take(text) for text in given]
+        plain = [place for place, text in enumerate(taken) if not self._spells_special(before, text, after)]
+        encoded: list[list[int]] = [[] for _ in taken]
+        if plain:  # one call for all of them: the tokenizer shares it among the cores
+            texts = [before + taken[place] + after for place in plain]
+            ids = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+            for place, found in zip(plain, ids, strict=True):
+                encoded[place] = found
+        for place in set(range(len(taken))) - set(plain):
+            encoded[place] = self._encode_literally(before, taken[place], after)
+        return encoded
+
+    def _spells_special(self, before: str, given: str, after: str) -> bool:
         start, end = len(before), len(before) + len(given)
-        if not any(match.start() < end and start < match.end() for match in self._special.finditer(text)):
-            ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-            return ids
+        matches = self._special.finditer(before + given + after)
+        return any(match.start() < end and start < match.end() for match in matches)
+
+    def _encode_literally(self, before: str, given: str, after: str) -> list[int]:
         # split by a pattern with one group: text and special token by turns
         head, tail = self._special.split(before), self._special.split(after)
         runs = [*head[:-1], head[-1] + given + tail[0], *tail[1:]]
-        ids = []
+        ids: list[int] = []
         for place, run in enumerate(runs):
             if place % 2:
                 ids.append(self._tokenizer.convert_tokens_to_ids(run))
@@ -117,13 +137,13 @@ class PairTokeniser:
 
 
 def tokenise_prompt(question: str, prompt: PromptParams, tokenizer: Any, max_tokens: int) -> tuple[list[int], int]:
-    """:meth:`PairTokeniser.prompt` for one question; for many, make the tokeniser once."""
-    return PairTokeniser(prompt, tokenizer).prompt(question, max_tokens)
+    """:meth:`PairTokeniser.prompts` for one question; for many, make the tokeniser once."""
+    return PairTokeniser(prompt, tokenizer).prompts([question], max_tokens)[0]
 
 
 def tokenise_pair(question: str, answer: str, prompt: PromptParams, tokenizer: Any, max_length: int) -> Tokenised:
-    """:meth:`PairTokeniser.pair` for one pair; for many, make the tokeniser once."""
-    return PairTokeniser(prompt, tokenizer).pair(question, answer, max_length)
+    """:meth:`PairTokeniser.pairs` for one pair; for many, make the tokeniser once."""
+    return PairTokeniser(prompt, tokenizer).pairs([question], [answer], max_length)[0]
 
 
 def opening_tokens(tokenizer: Any) -> list[int]:

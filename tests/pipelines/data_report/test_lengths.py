@@ -19,7 +19,7 @@ def test_every_pair_is_counted_uncut(tokenizer: Any) -> None:
     assert list(counted["split"]) == ["train"] * 3 + ["test"]
     assert list(counted["id"]) == [*train["id"], *test["id"]]
     assert counted.loc[1, "answer_tokens"] > 5000
-    whole = PairTokeniser(prompt, tokenizer).pair(test.loc[0, "question"], test.loc[0, "answer"], 10_000)
+    whole = PairTokeniser(prompt, tokenizer).pairs([test.loc[0, "question"]], [test.loc[0, "answer"]], 10_000)[0]
     assert not whole.is_cut
     last = counted.iloc[3]
     assert (last["prompt_tokens"], last["answer_tokens"]) == (len(whole.prompt_ids), len(whole.answer_ids))

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
@@ -29,6 +29,7 @@ _WIKI_HEADING = re.compile(r"^[ \t]*={2,6}[ \t]*([^=\n]+?)[ \t]*={2,6}[ \t]*$", 
 # a heading is cut off from a paragraph only where no whole sentence fits behind it.
 _BEFORE_HEADING, _BEFORE_PARAGRAPH, _AFTER_HEADING = "\n\n\n", "\n\n", "\u2028"
 _CACHED_WORDS = 500_000
+_CHAPTERS_AT_ONCE = 200
 _LONGEST_WORD = 200
 
 Chapter = tuple[str, str, list[Paragraph]]  # of a book: book, chapter, paragraphs
@@ -80,15 +81,14 @@ def make_passages(
     rows: list[tuple[str, str, str, str, int, str, str]] = []
     numbers: Counter[tuple[str, str]] = Counter()
     seen: set[str] = set()
-    for book, chapter, paragraphs in _screened(chapters, Screener(screening), source.corpus):
-        for page, text in splitter.split(paragraphs):
-            key = comparison_key(text)
-            if key in seen:
-                continue
-            seen.add(key)
-            numbers[book, chapter] += 1
-            name = f"{source.corpus}:{book}/{chapter}#{numbers[book, chapter]:04d}"
-            rows.append((name, source.corpus, book, chapter, page, source.licence, text))
+    for book, chapter, page, text in splitter.split(_screened(chapters, Screener(screening), source.corpus)):
+        key = comparison_key(text)
+        if key in seen:
+            continue
+        seen.add(key)
+        numbers[book, chapter] += 1
+        name = f"{source.corpus}:{book}/{chapter}#{numbers[book, chapter]:04d}"
+        rows.append((name, source.corpus, book, chapter, page, source.licence, text))
     if not rows:
         raise InputError(f"raw_{source.corpus} holds no paragraph of text; put documents or pages with text there.")
     logger.info("%s: %d passages in %d chapters or pages.", source.corpus, len(rows), len(numbers))
@@ -194,34 +194,33 @@ class Splitter:
         self._first = _WordLengths(lambda word: self._lengths([word])[0])
         self._splitter = TextSplitter.from_callback(self._count, params.tokens, params.overlap)
 
-    def split(self, paragraphs: Sequence[Paragraph]) -> Iterator[tuple[int, str]]:
-        """Page of the first character and text of each passage, none of more than ``params.tokens`` tokens.
+    def split(self, chapters: Iterable[Chapter]) -> Iterator[tuple[str, str, int, str]]:
+        """Book, chapter, page of the first character and text of each passage, none above ``params.tokens`` tokens.
 
         Raises:
             InputError: if a single character has more tokens.
         """
-        text, starts = "", []
-        for paragraph in paragraphs:
-            if text:
-                text += _BEFORE_HEADING if paragraph.heading else _BEFORE_PARAGRAPH
-            starts.append(len(text))
-            heading = paragraph.heading.replace("\n", _AFTER_HEADING)
-            text += f"{heading}{_AFTER_HEADING}{paragraph.body}" if heading else paragraph.body
-        self._learn(text)
-        for offset, passage in self._fitting(self._splitter.chunk_indices(text)):
-            yield paragraphs[bisect_right(starts, offset) - 1].page, passage
+        remaining = iter(chapters)
+        # Many chapters at once, since the tokenizer shares a large batch among the cores.
+        while batch := list(islice(remaining, _CHAPTERS_AT_ONCE)):
+            joined = [_join(paragraphs) for _, _, paragraphs in batch]
+            self._learn([text for text, _ in joined])
+            found = [self._splitter.chunk_indices(text) for text, _ in joined]
+            lengths = iter(self._lengths([_print(passage) for passages in found for _, passage in passages]))
+            for (book, chapter, paragraphs), (_, starts), passages in zip(batch, joined, found, strict=True):
+                for offset, passage in self._fitting(passages, lengths):
+                    yield book, chapter, paragraphs[bisect_right(starts, offset) - 1].page, passage
 
-    def _fitting(self, found: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    def _fitting(self, found: Sequence[tuple[int, str]], lengths: Iterator[int]) -> Iterator[tuple[int, str]]:
         """The passages as they are printed; those that have too many tokens are split once more."""
-        texts = [passage.replace(_BEFORE_HEADING, "\n\n").replace(_AFTER_HEADING, "\n") for _, passage in found]
-        for (offset, raw), passage, tokens in zip(found, texts, self._lengths(texts), strict=True):
-            if tokens <= self._params.tokens:
-                yield offset, passage
+        for offset, passage in found:
+            if next(lengths) <= self._params.tokens:
+                yield offset, _print(passage)
                 continue
-            parts = self._exact().chunk_indices(raw)
+            parts = self._exact().chunk_indices(passage)
             if len(parts) < 2:
                 raise InputError(f"passages.tokens is {self._params.tokens}, less than one character needs; raise it.")
-            for start, part in self._fitting(parts):
+            for start, part in self._fitting(parts, iter(self._lengths([_print(part) for _, part in parts]))):
                 yield offset + start, part
 
     def _exact(self) -> Any:
@@ -229,12 +228,13 @@ class Splitter:
 
         return TextSplitter.from_huggingface_tokenizer(self._tokenizer, self._params.tokens, self._params.overlap)
 
-    def _learn(self, text: str) -> None:
+    def _learn(self, texts: Sequence[str]) -> None:
         if len(self._inner) > _CACHED_WORDS:
             self._inner.clear()
             self._first.clear()
         # not `set(...) - keys`, which walks through all keys
-        new = sorted(word for word in set(text.split()) if word not in self._inner and len(word) <= _LONGEST_WORD)
+        words = {word for text in texts for word in text.split()}
+        new = sorted(word for word in words if word not in self._inner and len(word) <= _LONGEST_WORD)
         self._inner.update(zip(new, self._lengths([f" {word}" for word in new]), strict=True))
 
     def _count(self, text: str) -> int:
@@ -248,3 +248,20 @@ class Splitter:
 
     def _lengths(self, texts: list[str]) -> list[int]:
         return [len(found.ids) for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def _join(paragraphs: Sequence[Paragraph]) -> tuple[str, list[int]]:
+    """The text of a chapter with the marks that the splitter looks for, and where each paragraph starts in it."""
+    text, starts = "", []
+    for paragraph in paragraphs:
+        if text:
+            text += _BEFORE_HEADING if paragraph.heading else _BEFORE_PARAGRAPH
+        starts.append(len(text))
+        heading = paragraph.heading.replace("\n", _AFTER_HEADING)
+        text += f"{heading}{_AFTER_HEADING}{paragraph.body}" if heading else paragraph.body
+    return text, starts
+
+
+def _print(passage: str) -> str:
+    """The passage with line ends in place of the splitter's marks."""
+    return passage.replace(_BEFORE_HEADING, "\n\n").replace(_AFTER_HEADING, "\n")

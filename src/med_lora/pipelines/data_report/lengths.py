@@ -11,6 +11,7 @@ from med_lora.parameters import PromptParams
 from med_lora.pipelines.evaluation.splits import Split
 from med_lora.prompts import PairTokeniser
 
+PAIRS_AT_ONCE = 1000
 LENGTH_COLUMNS = ["split", "corpus", "id", "prompt_tokens", "answer_tokens"]
 
 
@@ -34,13 +35,17 @@ def read_lengths(
         InputError: if the tokenizer cannot be had, or has nothing that the prompt needs.
     """
     tokeniser = PairTokeniser(prompt, base_model.tokenizer())
-    rows = []
+    rows: list[tuple[str, str, str, int, int]] = []
     for split, pairs in (("train", train), ("validation", validation), ("test", test)):
         table: pd.DataFrame = pairs.to_pandas()
-        columns = (table[name].tolist() for name in ("corpus", "id", "question", "answer"))
-        for corpus, identifier, question, answer in zip(*columns, strict=True):
-            tokens = tokeniser.pair(question, answer, sys.maxsize)
-            rows.append((split, corpus, identifier, len(tokens.prompt_ids), len(tokens.answer_ids)))
+        for start in range(0, len(table), PAIRS_AT_ONCE):
+            corpora, ids, questions, answers = (
+                table[name].iloc[start : start + PAIRS_AT_ONCE].tolist()
+                for name in ("corpus", "id", "question", "answer")
+            )
+            tokenised = tokeniser.pairs(questions, answers, sys.maxsize)
+            lengths = ((len(pair.prompt_ids), len(pair.answer_ids)) for pair in tokenised)
+            rows += [(split, corpus, name, *found) for corpus, name, found in zip(corpora, ids, lengths, strict=True)]
     counted = pd.DataFrame(rows, columns=LENGTH_COLUMNS)
     kinds = {name: "int64" if name.endswith("_tokens") else "str" for name in LENGTH_COLUMNS}
     return counted.astype(kinds)

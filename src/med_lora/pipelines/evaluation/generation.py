@@ -52,7 +52,7 @@ def generate_answers(
     model = load_arm(base_model, adapter, hardware)
     room = _prompt_room(model, evaluation.max_new_tokens)
     tokeniser = PairTokeniser(prompt, tokenizer)
-    prompts = [tokeniser.prompt(question, room) for question in pairs["question"]]
+    prompts = tokeniser.prompts(pairs["question"].tolist(), room)
     completions = complete(
         model,
         [ids for ids, _ in prompts],

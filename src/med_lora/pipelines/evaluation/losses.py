@@ -47,10 +47,7 @@ def measure_losses(
     model = load_arm(base_model, adapter, hardware)
     limit = min(training.max_length, context_length(model) or training.max_length)
     tokeniser = PairTokeniser(prompt, tokenizer)
-    rows = [
-        tokeniser.pair(question, answer, limit)
-        for question, answer in zip(pairs["question"], pairs["answer"], strict=True)
-    ]
+    rows = tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), limit)
     cut = sum(1 for row in rows if row.answer_cut)
     if cut:
         logger.warning("%d of %d answers exceed %d tokens; only their beginning is scored.", cut, len(rows), limit)

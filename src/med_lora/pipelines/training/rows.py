@@ -17,8 +17,7 @@ logger = logging.getLogger(__name__)
 
 def tokenise_rows(pairs: pd.DataFrame, tokeniser: PairTokeniser, max_length: int) -> list[Tokenised]:
     """The pairs in their order, each cut to ``max_length`` tokens."""
-    rows = zip(pairs["question"], pairs["answer"], strict=True)
-    return [tokeniser.pair(question, answer, max_length) for question, answer in rows]
+    return tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), max_length)
 
 
 def limit_rows(rows: Sequence[Tokenised], split: str, training: TrainingParams) -> list[Row]:
