@@ -39,12 +39,10 @@ data_engineering:
 REAL = """
 description: Time of data engineering on the publishers' corpora.
 corpora:
-  genmedgpt: {title: GenMedGPT-5k, licence: Apache-2.0}
-  wikidoc: {title: Medical Meadow WikiDoc patient information, licence: CC-BY-SA-4.0}
-  medquad: {title: MedQuAD}
-  medical_terms: {title: Pages of medical terms, files: medical_terms/medical_terms_llama2_format.parquet}
-  textbooks: {title: Four OpenStax textbooks, licence: CC-BY-NC-SA-4.0}
+  medical_terms: {licence: CC-BY-4.0, files: medical_terms/medical_terms_llama2_format.parquet}
+  textbooks: {licence: CC-BY-NC-SA-4.0}
 data_engineering:
+  corpora: [genmedgpt, wikidoc, medquad, medical_terms, textbooks]
   allow_licences: [CC-BY-NC-SA-4.0]
 """
 

@@ -21,7 +21,7 @@ from med_lora.datasets.readers.json_records import read_json_lines
 from med_lora.datasets.readers.source import Source
 from med_lora.layouts import LAYOUTS
 
-source = Source(sys.argv[1], lambda: open(sys.argv[1], "rb"), LAYOUTS["alpaca"], {}, "utf-8")
+source = Source(sys.argv[1], lambda: open(sys.argv[1], "rb"), LAYOUTS["alpaca"], {}, "utf-8", "synthetic")
 started = time.perf_counter()
 records = sum(len(chunk) for chunk in read_json_lines(source))
 print(records, time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -8,7 +8,10 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from kedro.config import OmegaConfigLoader
+from omegaconf.resolvers import oc
 
+from tests.conftest import ROOT
 from tests.projects import kedro, newest
 
 SYMPTOMS = ["pain", "swelling", "numbness", "stiffness", "weakness", "itching", "burning"]
@@ -29,6 +32,19 @@ def pair(number: int) -> tuple[str, str]:
 
 def corpus(layout: str, files: str | list[str], **changes: Any) -> dict[str, Any]:
     return {"layout": layout, "title": "A corpus of a test", "licence": "CC0-1.0", "files": files, **changes}
+
+
+def base_parameters() -> dict[str, Any]:
+    """Parameters of ``conf/base``, without those of an experiment."""
+    loader = OmegaConfigLoader(
+        str(ROOT / "conf"),
+        base_env="base",
+        default_run_env="cpu",
+        custom_resolvers={"oc.env": oc.env},
+        merge_strategy={"parameters": "soft", "globals": "soft"},
+    )
+    parameters: dict[str, Any] = loader["parameters"]
+    return parameters
 
 
 def write_experiment(project: Path, name: str, corpora: dict[str, Any], **data_engineering: Any) -> None:

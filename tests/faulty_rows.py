@@ -75,6 +75,8 @@ EXAMS: list[tuple[dict[str, Any], str]] = [
     ({"question": "Which is best?", "options": OPTIONS, "answer_idx": "A", "answer": "ice"}, "conflicting_answers"),
     ({"question": "Which is best?", "options": {"A": "rest"}, "answer_idx": "A"}, "no_options"),
     ({"question": "Which is best?", "answer_idx": "A"}, "missing_options"),
+    ({"question": "How many thumbs has one hand?", "options": ["1", "0"], "answer": 0}, "kept"),
+    ({"question": "Which is warm?", "options": ["rest", "a bath"], "answer_idx": -1}, "no_answer"),
 ]
 ARTICLES = (
     '{"1": {"QUESTION": "Do trials end?", "CONTEXTS": ["They end."], "LONG_ANSWER": "Trials end.", '

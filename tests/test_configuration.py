@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from kedro.io import DataCatalog
 from med_lora.config_loader import ExperimentConfigLoader
 from med_lora.errors import InputError
 from med_lora.parameters import ProjectParams, parse_parameters
+from med_lora.pipelines.data_engineering.licences import check_licences
 
 from .conftest import ENVIRONMENTS, EXPERIMENTS, ROOT
+from .experiments import base_parameters
 
 
 def load(env: str | None = None, conf: Path = ROOT / "conf", **runtime: Any) -> ExperimentConfigLoader:
@@ -68,9 +71,77 @@ def test_command_line_beats_experiment_beats_base() -> None:
 
 
 def test_raw_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load()["catalog"]["raw_{corpus}"]["root"] == "data/01_raw/embedded"
+    assert load()["catalog"]["raw_{corpus}"]["root"] == "data/01_raw"
     monkeypatch.setenv("MED_LORA_RAW", "/somewhere")
     assert load()["catalog"]["raw_{corpus}"]["root"] == "/somewhere"
+
+
+def test_default_experiment_reads_the_embedded_corpora_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their titles and licence must not stand for other files, whatever folder MED_LORA_RAW names."""
+    published = base_parameters()["corpora"]
+    corpora = parameters().corpora
+    assert set(parameters().data_engineering.corpora) < set(corpora) == set(published)
+    for name, corpus in corpora.items():
+        assert corpus.licence == "CC-BY-4.0"
+        assert "mbedded" in corpus.title
+        assert corpus.files == f"embedded/{published[name]['files']}"
+        assert (ROOT / "data/01_raw" / str(corpus.files)).exists()
+    # this folder has the layout of the publishers' files
+    monkeypatch.setenv("MED_LORA_RAW", str(ROOT / "data/01_raw/embedded"))
+    default, other = (
+        DataCatalog.from_config(load(experiment=name)["catalog"]) for name in ("embedded", "genmedgpt_embedded")
+    )
+    assert [catalog["raw_genmedgpt"].exists() for catalog in (default, other)] == [False, True]
+    with pytest.raises(InputError, match="01_raw/embedded/embedded/textbooks does not exist"):
+        default["raw_textbooks"].load()
+
+
+def test_base_states_the_publishers_licences_and_none_where_it_depends_on_the_files() -> None:
+    given = parameters(experiment="genmedgpt_embedded")
+    assert {name: corpus.licence for name, corpus in given.corpora.items()} == {
+        "genmedgpt": "Apache-2.0",
+        "genmedgpt_diseases": "Apache-2.0",
+        "wikidoc": "CC-BY-SA-4.0",
+        "medquad": "CC-BY-4.0",
+        "medical_terms": "unknown",
+        "textbooks": "unknown",
+    }
+    check_licences(given.corpora, base_parameters()["data_engineering"]["corpora"], [])
+    for name in ("medical_terms", "textbooks"):
+        with pytest.raises(InputError, match=rf"may not be trained on: {name} \(its licence is unknown\)"):
+            check_licences(given.corpora, [name], [])
+
+
+def mended(corpus: str, text: str) -> str:
+    for artefact in parameters().corpora[corpus].artefacts:
+        assert artefact.replacement is not None or not re.search(artefact.pattern, text)
+        text = re.sub(artefact.pattern, artefact.replacement or "", text)
+    return text
+
+
+@pytest.mark.parametrize("corpus", ["genmedgpt", "wikidoc", "medquad"])
+def test_spaces_between_sentences_are_mended_outside_of_addresses(corpus: str) -> None:
+    assert mended(corpus, "Rest the knee.Then cool it, and/or wait.Ice helps.\nNo limp?") == (
+        "Rest the knee. Then cool it, and/or wait. Ice helps.\nNo limp?"
+    )
+    for address in (
+        "John.Smith@clinic.Org.uk",
+        "(Www.Smokefree.Gov)",
+        "www.Smokefree.gov",
+        "Cancer.Net",
+        "Cancer.Net's",
+        "MedlinePlus.Gov/knee",
+        "http://knee.Clinic.org/Pain.Html",
+        "<ftp://knee.Clinic.org/a.Then>",
+    ):
+        assert mended(corpus, f"See {address}, and rest.\n{address}") == f"See {address}, and rest.\n{address}"
+
+
+def test_a_question_is_cut_from_an_answer_and_not_from_a_longer_question() -> None:
+    answer = "Gout is an inflammation of a joint, caused by crystals of uric acid in it."
+    assert mended("medquad", f"What is gout? {answer}") == answer
+    question = "What is Am I at Risk of Gout? Taking Steps to Keep Your Joints Well?"
+    assert mended("medquad", question) == question
 
 
 def test_a_corpus_of_an_experiment_needs_no_catalog_entry() -> None:
@@ -83,7 +154,7 @@ def test_a_corpus_of_an_experiment_needs_no_catalog_entry() -> None:
         "corpus": "mine",
         "layout": "pairs",
         "files": ["a.jsonl"],
-        "root": "data/01_raw/embedded",
+        "root": "data/01_raw",
     }
 
 
@@ -126,6 +197,7 @@ def test_catalog_follows_parameters() -> None:
         ({"data_engineering": {"cleaning": {"max_answer_words": 1}}}, ["max_answer_words is below"]),
         ({"data_engineering": {"benchmarks": ["medqqa"]}}, ["data_engineering.benchmarks", "'medqqa'"]),
         ({"corpora": {"wikidoc": {"focus_terms": "medquad"}}}, ["corpora.wikidoc.focus_terms names 'medquad'"]),
+        ({"data_engineering": {"corpora": ["wikidoc", "wikidoc"]}}, ["data_engineering.corpora", "twice"]),
         ({"data_engineering": {"corpora": ["genmedgpt_diseases"]}}, ["whose layout is terms"]),
         ({"data_engineering": {"benchmarks": ["wikidoc"]}}, ["'wikidoc' is both a corpus and a benchmark"]),
         ({"data_engineering": {"corpora": ["wikidoc"], "benchmarks": ["textbooks"]}}, ["has no questions"]),
@@ -189,10 +261,9 @@ def test_experiment_file_that_oversteps_is_refused(tmp_path: Path, text: str, se
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_is_a_diff(experiment: str) -> None:
     """An experiment repeats no value that base already has."""
-    base = load(experiment="embedded")["parameters"]
+    base = base_parameters()
     given = yaml.safe_load((ROOT / f"conf/experiments/{experiment}.yml").read_text())
-    repeated = [path for path, value in leaves(given) if look_up(base, path) == value]
-    assert [path for path in repeated if path != ("description",)] == []
+    assert [path for path, value in leaves(given) if look_up(base, path) == value] == []
 
 
 def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:

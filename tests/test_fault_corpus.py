@@ -84,7 +84,7 @@ def test_good_rows_among_bad_ones_keep_their_exact_values(faulty: Path) -> None:
         "00007": pair(8)[1],
     }
     assert answers["lines:raw-nul"] == pair(6)[1]
-    assert answers["lines:lone"] == "Half a pair stays out."
+    assert answers["lines:lone"] == "Half a pair \ufffd stays out."
     assert pairs.loc["lines:00012", "question"] == pair(0)[0]
     assert answers["NA:00012"] == "NA"
     assert answers["NA:00013"] == 'He said "rest", and left.'
@@ -172,7 +172,7 @@ FAULTS: dict[str, Fault] = {
     "UTF-16 unannounced": Fault(
         writes("pairs.tsv", f"question\tanswer\n{MARK}\tNo.\n".encode("utf-16")),
         corpus("pairs", "pairs.tsv"),
-        ("{raw}/pairs.tsv is UTF-16", "`encoding`"),
+        ("{raw}/pairs.tsv is UTF-16", "corpora.bad.encoding"),
     ),
     "no row fits": Fault(
         writes("pairs.jsonl", f'["{MARK}"]\n{{"question": "{MARK}"}}\n'),

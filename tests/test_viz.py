@@ -79,7 +79,20 @@ def test_a_path_leads_from_a_raw_corpus_to_a_plot(graph: dict[str, Any]) -> None
         assert find(graph, name)["id"] in reached
 
 
-@pytest.mark.parametrize("name", ["raw_genmedgpt", "parsed_wikidoc", "qa_pairs", "train", "test", "tuned_answers"])
+PRIVATE = (
+    "raw_genmedgpt parsed_wikidoc cleaned_medquad passages qa_pairs rejected_pairs unused_pairs train test "
+    "rendered_pairs tuned_answers data_report"
+)
+
+
+def test_reasons_for_rejected_rows_are_shown(address: str, graph: dict[str, Any]) -> None:
+    with urllib.request.urlopen(f"{address}/api/nodes/{find(graph, 'row_outcomes')['id']}") as answer:
+        preview = json.load(answer)["preview"]
+    assert preview["columns"] == ["corpus", "rows_read", "stage", "outcome", "rows"]
+    assert any("exact_duplicate" in row for row in preview["data"])
+
+
+@pytest.mark.parametrize("name", PRIVATE.split())
 def test_private_text_is_not_previewed(address: str, graph: dict[str, Any], name: str) -> None:
     with urllib.request.urlopen(f"{address}/api/nodes/{find(graph, name)['id']}") as answer:
         assert not json.load(answer).get("preview")

@@ -63,9 +63,10 @@ class ProjectHooks:
         """Stop at once where a licence forbids the run, or nodes need a device that this machine lacks."""
         from med_lora.pipelines.data_engineering.licences import check_licences
 
-        given = self._parameters.data_engineering
+        corpora, given = self._parameters.corpora, self._parameters.data_engineering
+        terms = [terms for name in given.corpora if (terms := corpora[name].focus_terms)]
         try:
-            check_licences(self._parameters.corpora, given.corpora, given.allow_licences)
+            check_licences(corpora, [*given.corpora, *terms], given.allow_licences)
         except InputError as error:
             raise click.ClickException(str(error)) from error
         hardware = self._parameters.hardware

@@ -35,23 +35,33 @@ def select_sources(sources: Sources) -> None:
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """All pipelines; ``__default__`` takes raw corpora to the report."""
+    """All pipelines; ``__default__`` takes raw corpora to the report.
+
+    ``data_engineering`` includes ``data_report``, which can be run again alone, and the pairs that a language model
+    writes where an experiment asks for them.
+    """
+    report_on_data = Pipeline([])
+    if _sources.pairs or _sources.generator:
+        report_on_data = data_report.create_pipeline(bool(_sources.passages))
     stages = {
-        "data_engineering": _data_engineering(_sources),
+        "data_engineering": _data_engineering(_sources) + report_on_data,
         "training": training.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
         "reporting": reporting.create_pipeline(),
     }
     return Registry(
-        {"__default__": sum(stages.values(), Pipeline([])), **stages, "pretraining": pretraining.create_pipeline()}
+        {
+            "__default__": sum(stages.values(), Pipeline([])),
+            **stages,
+            "data_report": report_on_data,
+            "pretraining": pretraining.create_pipeline(),
+        }
     )
 
 
 def _data_engineering(sources: Sources) -> Pipeline:
-    """Raw corpora to splits, with what is written from passages and told about the pairs."""
-    parts = [data_engineering.create_pipeline(sources)]
+    """Raw corpora to splits, and to pairs written from passages where a generator is named."""
+    pipeline = data_engineering.create_pipeline(sources)
     if sources.generator:
-        parts.append(question_generation.create_pipeline(local=sources.generator == "local"))
-    if sources.pairs or sources.generator:
-        parts.append(data_report.create_pipeline(bool(sources.passages)))
-    return sum(parts, Pipeline([]))
+        pipeline += question_generation.create_pipeline(local=sources.generator == "local")
+    return pipeline

@@ -208,10 +208,9 @@ def test_an_unreachable_hub_leaves_the_local_files(tmp_path: Path) -> None:
 def test_a_refused_connection_counts_as_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
     from httpx2 import ConnectError
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    def refuse(*_: Any, local_files_only: bool, **__: Any) -> str:
-        raise LocalEntryNotFoundError("none") if local_files_only else ConnectError("refused")
+    def refuse(*_: Any, **__: Any) -> str:
+        raise ConnectError("refused")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     assert download_dataset(HubParams(id="owner/pairs", revision=REVISION), ["a.json"]) is None

@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 
 from med_lora.datasets.base_model import BaseModel, BaseModelDataset
-from med_lora.errors import InputError
 from med_lora.llm.answers import Completion, Failure, Request
 from med_lora.llm.cache import CallCache
 from med_lora.llm.calls import answer_all
-from med_lora.llm.local import LocalModel, render_messages
+from med_lora.llm.local import LocalModel
 from med_lora.parameters.llm import SamplingParams
 from med_lora.parameters.model import HardwareParams
 
 HARDWARE = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=1, inference_batch_size=1, threads=1)
-TEMPLATE = (
-    "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
-    "{% if add_generation_prompt %}[assistant]{% endif %}"
-)
 
 
 def question(text: str = "What is gout?", repeat: int = 0) -> Request:
@@ -86,20 +81,6 @@ def test_samples_depend_on_seed_and_repeat_alone(base_model: BaseModel) -> None:
 def test_a_prompt_that_does_not_fit_is_not_cut(base_model: BaseModel) -> None:
     answer = LocalModel(base_model, sampling(), HARDWARE).answer(question("long " * 100))
     assert answer == Failure("prompt_too_long")
-
-
-def test_a_chat_template_is_used_where_there_is_one(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = tokenizer.decode(render_messages(tokenizer, question().messages))
-    monkeypatch.setattr(tokenizer, "chat_template", TEMPLATE)
-    chat = tokenizer.decode(render_messages(tokenizer, question().messages))
-    assert plain == "Answer.\n\nWhat is gout?\n\n"
-    assert chat == "[system] Answer.\n[user] What is gout?\n[assistant]"
-
-
-def test_a_template_that_refuses_the_conversation(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizer, "chat_template", "{{ raise_exception('System role not supported') }}")
-    with pytest.raises(InputError, match="chat template of the local model refuses"):
-        render_messages(tokenizer, question().messages)
 
 
 def test_local_answers_are_cached_like_others(base_model: BaseModel, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from med_lora.errors import InputError
 from med_lora.parameters import PromptParams
 from med_lora.parameters.model import PROMPT_TEMPLATES
 from med_lora.prompts import (
+    PairTokeniser,
     hash_rendering,
     render_completion,
     render_messages,
     render_prompt,
-    tokenise_pair,
 )
 from med_lora.prompts.templates import TEXTS
 
@@ -129,7 +129,9 @@ def test_tokens_spell_the_frozen_text(name: str) -> None:
         for system in (None, SYSTEM):
             if template == "chat" and tokenizer.chat_template is None:
                 continue
-            pair = tokenise_pair(QUESTION, ANSWER, PromptParams(template=template, system=system), tokenizer, 10_000)
+            pair = PairTokeniser(PromptParams(template=template, system=system), tokenizer).pairs(
+                [QUESTION], [ANSWER], 10_000
+            )[0]
             parts = [tokenizer.decode(pair.prompt_ids), tokenizer.decode(pair.answer_ids)]
             decoded.setdefault(template, []).append(parts)
     assert decoded == DECODED[name]

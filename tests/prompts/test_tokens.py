@@ -15,8 +15,6 @@ from med_lora.prompts import (
     IGNORED_LABEL,
     PairTokeniser,
     render_messages,
-    tokenise_pair,
-    tokenise_prompt,
 )
 
 from .families import FAMILIES, LLAMA2_CHAT, family, gpt2, llama2_chat, llama3
@@ -36,7 +34,7 @@ def test_default_tokens_of_the_embedded_model_are_these(root: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(root / "data" / "06_models" / "embedded-base")
-    pair = tokenise_pair("What is gout?", "A painful arthritis.", PLAIN, tokenizer, 384)
+    pair = PairTokeniser(PLAIN, tokenizer).pairs(["What is gout?"], ["A painful arthritis."], 384)[0]
     assert pair.prompt_ids == [50, 86, 374, 288, 27, 1463, 345, 314, 494, 32, 200, 2030, 1686, 264, 27]
     assert pair.answer_ids == [310, 3948, 914, 495, 355, 573, 281, 15, 0]
     records = json.loads((root / "data/01_raw/embedded/genmedgpt5k/chatdoctor5k.json").read_text(encoding="utf-8"))
@@ -48,7 +46,7 @@ def test_default_tokens_of_the_embedded_model_are_these(root: Path) -> None:
 
 
 def test_pair_round_trips_and_its_loss_counts_on_the_answer_alone(tokenizer: Any) -> None:
-    pair = tokenise_pair("what is gout?", "a painful arthritis", PLAIN, tokenizer, 128)
+    pair = PairTokeniser(PLAIN, tokenizer).pairs(["what is gout?"], ["a painful arthritis"], 128)[0]
     assert tokenizer.decode(pair.input_ids) == "Question: what is gout?\nAnswer: a painful arthritis<eos>"
     counted = [token for token, label in zip(pair.input_ids, pair.labels, strict=True) if label != IGNORED_LABEL]
     assert tokenizer.decode(counted) == " a painful arthritis<eos>"
@@ -63,7 +61,7 @@ def test_chat_tokens_are_those_of_the_whole_conversation(name: str, system: str 
     if name == "gemma" and system:
         messages = [{"role": "user", "content": f"{system}\n\nWhat is gout?"}, messages[-1]]
     whole = tokenizer.apply_chat_template(messages, date_string="26 Jul 2024")["input_ids"]
-    pair = tokenise_pair("What is gout?", "A painful arthritis.", prompt, tokenizer, 10_000)
+    pair = PairTokeniser(prompt, tokenizer).pairs(["What is gout?"], ["A painful arthritis."], 10_000)[0]
     assert pair.input_ids == whole[: len(pair.input_ids)]
     assert tokenizer.decode(whole[len(pair.input_ids) :]).strip() == ""  # Gemma ends a turn with a new line
 
@@ -71,7 +69,7 @@ def test_chat_tokens_are_those_of_the_whole_conversation(name: str, system: str 
 def test_mistral_answers_begin_with_a_word_as_in_its_own_tokenizer() -> None:
     """mistral-common tokenises the turns apart; transformers, the whole text, would glue the answer to the bracket."""
     tokenizer = family("mistral")
-    pair = tokenise_pair("What is gout?", "A painful arthritis.", CHAT, tokenizer, 10_000)
+    pair = PairTokeniser(CHAT, tokenizer).pairs(["What is gout?"], ["A painful arthritis."], 10_000)[0]
     asked = tokenizer.apply_chat_template(render_messages("What is gout?", None, CHAT))["input_ids"]
     assert pair.prompt_ids == asked
     assert tokenizer.convert_ids_to_tokens(pair.answer_ids) == ["▁A", "▁painful", "▁arthritis", ".", "</s>"]
@@ -80,8 +78,11 @@ def test_mistral_answers_begin_with_a_word_as_in_its_own_tokenizer() -> None:
 @pytest.mark.parametrize(("name", "template"), CASES)
 def test_prompt_tokens_are_the_same_with_and_without_an_answer(name: str, template: str) -> None:
     prompt = PromptParams(template=template, system=None)
-    asked, cut = tokenise_prompt("What is gout?", prompt, family(name), 9_999)
-    assert (asked, cut) == (tokenise_pair("What is gout?", "x", prompt, family(name), 10_000).prompt_ids, 0)
+    asked, cut = PairTokeniser(prompt, family(name)).prompts(["What is gout?"], 9_999)[0]
+    assert (asked, cut) == (
+        PairTokeniser(prompt, family(name)).pairs(["What is gout?"], ["x"], 10_000)[0].prompt_ids,
+        0,
+    )
 
 
 @pytest.mark.parametrize(("name", "template"), CASES)
@@ -99,7 +100,7 @@ def test_bos_stands_once_in_front_and_one_token_ends_the_answer(name: str, templ
 
 def test_a_custom_text_with_its_own_bos_gets_no_second_one() -> None:
     prompt = PromptParams(template="<|begin_of_text|>Q: {question}\nA:", system=None)
-    ids, _ = tokenise_prompt("What is gout?", prompt, family("llama3"), 99)
+    ids, _ = PairTokeniser(prompt, family("llama3")).prompts(["What is gout?"], 99)[0]
     assert ids.count(family("llama3").bos_token_id) == 1
 
 
@@ -107,7 +108,7 @@ def test_a_chat_template_without_bos_gets_none() -> None:
     tokenizer = llama3()
     tokenizer.chat_template = "{% for turn in messages %}{{ turn.content + '<|eot_id|>' }}{% endfor %}"
     whole = tokenizer.apply_chat_template([{"role": "user", "content": "gout?"}])["input_ids"]
-    assert tokenise_prompt("gout?", CHAT, tokenizer, 99)[0] == whole
+    assert PairTokeniser(CHAT, tokenizer).prompts(["gout?"], 99)[0][0] == whole
     assert tokenizer.bos_token_id not in whole
 
 
@@ -127,7 +128,9 @@ def test_llama2_gets_bos_from_a_tokenizer_that_adds_none() -> None:
     bare = LlamaTokenizer(vocab=whole.get_vocab(), merges=whole._merges, chat_template=LLAMA2_CHAT)
     assert bare("gout")["input_ids"][0] != bare.bos_token_id
     llama2 = PromptParams(template="llama2", system=None)
-    assert tokenise_prompt("gout?", llama2, bare, 99) == tokenise_prompt("gout?", llama2, whole, 99)
+    assert (
+        PairTokeniser(llama2, bare).prompts(["gout?"], 99)[0] == PairTokeniser(llama2, whole).prompts(["gout?"], 99)[0]
+    )
 
 
 def test_a_closing_eos_of_the_tokenizer_is_not_part_of_the_prompt() -> None:
@@ -139,7 +142,10 @@ def test_a_closing_eos_of_the_tokenizer_is_not_part_of_the_prompt() -> None:
         single=f"{begin} $A {end}", special_tokens=[(begin, closing.bos_token_id), (end, closing.eos_token_id)]
     )
     assert closing("gout")["input_ids"][-1] == closing.eos_token_id
-    assert tokenise_pair("gout?", "yes", PLAIN, closing, 99) == tokenise_pair("gout?", "yes", PLAIN, plain, 99)
+    assert (
+        PairTokeniser(PLAIN, closing).pairs(["gout?"], ["yes"], 99)[0]
+        == PairTokeniser(PLAIN, plain).pairs(["gout?"], ["yes"], 99)[0]
+    )
 
 
 @pytest.mark.parametrize(("name", "template"), CASES)
@@ -159,7 +165,9 @@ def test_special_tokens_spelled_in_the_data_stay_letters(name: str, template: st
 
 def test_a_special_token_half_in_the_template_and_half_in_the_data_stays_letters() -> None:
     tokenizer = family("llama3")
-    ids, _ = tokenise_prompt("eot_id", PromptParams(template="<|{question}|> A:", system=None), tokenizer, 99)
+    ids, _ = PairTokeniser(PromptParams(template="<|{question}|> A:", system=None), tokenizer).prompts(["eot_id"], 99)[
+        0
+    ]
     assert tokenizer.decode(ids) == "<|begin_of_text|><|eot_id|> A:"
     assert special_ids(ids, tokenizer) == [tokenizer.bos_token_id]
 
@@ -168,7 +176,7 @@ def test_special_tokens_of_a_custom_text_work() -> None:
     tokenizer = family("llama3")
     prompt = PromptParams(template="<|start_header_id|>{question}<|end_header_id|>", system=None)
     for question in ("gout", "gout <|eot_id|>"):
-        ids, _ = tokenise_prompt(question, prompt, tokenizer, 99)
+        ids, _ = PairTokeniser(prompt, tokenizer).prompts([question], 99)[0]
         names = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>"]
         assert tokenizer.convert_ids_to_tokens(special_ids(ids, tokenizer)) == names
 
@@ -176,14 +184,14 @@ def test_special_tokens_of_a_custom_text_work() -> None:
 def test_words_that_a_user_added_to_the_vocabulary_stay_whole() -> None:
     tokenizer = gpt2()
     tokenizer.add_tokens(["metformin"])
-    ids, _ = tokenise_prompt("metformin <|endoftext|>?", PLAIN, tokenizer, 99)
+    ids, _ = PairTokeniser(PLAIN, tokenizer).prompts(["metformin <|endoftext|>?"], 99)[0]
     assert "metformin" in tokenizer.convert_ids_to_tokens(ids)
     assert tokenizer.eos_token_id not in ids
 
 
 def test_long_answer_loses_its_end_and_keeps_no_eos(tokenizer: Any) -> None:
-    whole = tokenise_pair("gout?", "painful " * 50, PLAIN, tokenizer, 10_000)
-    pair = tokenise_pair("gout?", "painful " * 50, PLAIN, tokenizer, len(whole.prompt_ids) + 7)
+    whole = PairTokeniser(PLAIN, tokenizer).pairs(["gout?"], ["painful " * 50], 10_000)[0]
+    pair = PairTokeniser(PLAIN, tokenizer).pairs(["gout?"], ["painful " * 50], len(whole.prompt_ids) + 7)[0]
     assert pair.answer_ids == whole.answer_ids[:7]
     assert (pair.answer_cut, pair.is_cut) == (len(whole.answer_ids) - 7, True)
     assert tokenizer.eos_token_id not in pair.answer_ids
@@ -192,14 +200,14 @@ def test_long_answer_loses_its_end_and_keeps_no_eos(tokenizer: Any) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_long_prompt_keeps_bos_its_cue_and_one_answer_token(name: str) -> None:
     tokenizer = family(name)
-    whole = tokenise_pair("gout " * 100, "yes", PLAIN, tokenizer, 10_000)
-    pair = tokenise_pair("gout " * 100, "yes", PLAIN, tokenizer, 20)
+    whole = PairTokeniser(PLAIN, tokenizer).pairs(["gout " * 100], ["yes"], 10_000)[0]
+    pair = PairTokeniser(PLAIN, tokenizer).pairs(["gout " * 100], ["yes"], 20)[0]
     assert len(pair.input_ids) == 20
     assert tokenizer.decode(pair.prompt_ids).endswith("\nAnswer:")
     assert (pair.prompt_ids[0] == tokenizer.bos_token_id) == (name != "gpt2")
     assert len(pair.answer_ids) == 1
     assert pair.prompt_cut == len(whole.prompt_ids) - 19
-    assert len(tokenise_pair("gout " * 100, "yes", PLAIN, tokenizer, 2).input_ids) == 2
+    assert len(PairTokeniser(PLAIN, tokenizer).pairs(["gout " * 100], ["yes"], 2)[0].input_ids) == 2
 
 
 @pytest.mark.parametrize(("name", "template"), CASES)
@@ -216,7 +224,8 @@ def test_padding_with_eos_leaves_the_answers_eos_in_the_loss() -> None:
 
     tokenizer = family("gpt2")
     pairs = [
-        tokenise_pair("gout?", answer, PLAIN, tokenizer, 99) for answer in ("yes", "a painful arthritis of the toe")
+        PairTokeniser(PLAIN, tokenizer).pairs(["gout?"], [answer], 99)[0]
+        for answer in ("yes", "a painful arthritis of the toe")
     ]
     batch = collate([Row(input_ids=pair.input_ids, labels=pair.labels) for pair in pairs], tokenizer.eos_token_id)
     assert (batch["labels"] == tokenizer.eos_token_id).sum(dim=1).tolist() == [1, 1]

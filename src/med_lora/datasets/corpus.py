@@ -95,14 +95,14 @@ class CorpusDataset(AbstractDataset[NoReturn, Chunks]):
     def _places(self) -> list[Place]:
         """Files of the corpus, from the hub where that is reachable."""
         hub = self._corpus.hub
-        root = download_dataset(hub, self._files) if hub else None
+        if hub is None:
+            hint = "put the corpus there, or set the environment variable MED_LORA_RAW to the folder of the raw corpora"
+            return self._expand(self._root, hint)
+        root = download_dataset(hub, self._files)
         if root is not None:
-            return self._expand(root, hint="check corpora.<name>.files against the data set on the hub")
-        hint = "put the corpus there, or set the environment variable MED_LORA_RAW to the folder of the raw corpora"
-        if hub:
-            logger.warning("%s: the hub cannot be reached for %s; reading local files.", self._name, hub.id)
-            hint = f"reach the hub once for {hub.id}, or put its files there"
-        return self._expand(self._root, hint)
+            return self._expand(root, f"check corpora.{self._name}.files against the data set on the hub")
+        logger.warning("%s: the hub cannot be reached for %s; reading local files.", self._name, hub.id)
+        return self._expand(self._root, f"reach the hub once for {hub.id}, or put its files there")
 
     @property
     def _files(self) -> list[str]:
@@ -114,9 +114,7 @@ class CorpusDataset(AbstractDataset[NoReturn, Chunks]):
         places: list[Place] = []
         for file in self._files:
             location = file if "://" in file or file.startswith("/") else f"{root}/{file}"
-            filesystem, path = self._file_system(location)
-            is_pattern = any(mark in path for mark in "*?[")
-            found = sorted(filesystem.glob(path)) if is_pattern else [path] if filesystem.exists(path) else []
+            filesystem, found = self._find(location)
             if not found:
                 raise DatasetInputError(f"{location} does not exist; {hint}.")
             for one in found:
@@ -124,6 +122,18 @@ class CorpusDataset(AbstractDataset[NoReturn, Chunks]):
             is_local = isinstance(filesystem, LocalFileSystem)
             places += [Place(filesystem, one, one if is_local else filesystem.unstrip_protocol(one)) for one in found]
         return places
+
+    def _find(self, location: str) -> tuple[Any, list[str]]:
+        """File system of a location and its paths there, those of a pattern sorted."""
+        try:
+            filesystem, path = self._file_system(location)
+            if any(mark in path for mark in "*?["):
+                return filesystem, sorted(filesystem.glob(path))
+            return filesystem, [path] if filesystem.exists(path) else []
+        except OSError as error:
+            raise DatasetInputError(
+                f"{location} cannot be looked up ({error}); check the address, the network and the rights."
+            ) from error
 
     def _file_system(self, location: str) -> tuple[Any, str]:
         """File system and path of a location."""
@@ -159,13 +169,14 @@ class CorpusDataset(AbstractDataset[NoReturn, Chunks]):
         if self._corpus.layout == "documents":
             from med_lora.datasets.readers.documents import read_documents
 
-            return read_documents(place.filesystem, place.path, place.name, self._corpus.encoding)
+            return read_documents(place.filesystem, place.path, place.name, self._corpus.encoding, self._name)
         source = Source(
             place=place.name,
             open=lambda: place.filesystem.open(place.path, "rb"),
             layout=LAYOUTS[self._corpus.layout],
             columns=self._corpus.columns,
             encoding=self._corpus.encoding,
+            corpus=self._name,
         )
         return _reader(place.name)(source)
 

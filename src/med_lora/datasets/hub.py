@@ -9,7 +9,7 @@ from med_lora.parameters import HubParams
 
 
 def download_dataset(hub: HubParams, files: Sequence[str]) -> str | None:
-    """Folder with the files of a data set at its revision, from the local cache of the hub or from the hub itself.
+    """Folder with the files of a data set at its revision: from the hub, or out of its reach from its local cache.
 
     Args:
         hub: id and commit.
@@ -33,29 +33,20 @@ def download_dataset(hub: HubParams, files: Sequence[str]) -> str | None:
         RevisionNotFoundError,
     )
 
-    absent = (LocalEntryNotFoundError, IncompleteSnapshotError)
+    absent = (IncompleteSnapshotError, LocalEntryNotFoundError)
     unreachable = (OfflineModeIsEnabled, TransportError, HfHubHTTPError)
     patterns = [*files, *(f"{file}/*" for file in files)]  # a folder is everything below it
-    # A commit never changes: what the cache holds of it needs no call.
-    for only_cache in (True, False):
-        try:
-            return snapshot_download(
-                hub.id,
-                repo_type="dataset",
-                revision=hub.revision,
-                allow_patterns=patterns,
-                local_files_only=only_cache,
-            )
-        except GatedRepoError as error:
-            raise DatasetInputError(
-                f"The hub data set {hub.id} is gated; accept its terms there and set HF_TOKEN, or put its files below "
-                "raw_root and remove `hub`."
-            ) from error
-        except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-            raise DatasetInputError(
-                f"The hub has no data set {hub.id} at revision {hub.revision}, or it is private; check `hub` of the "
-                "corpus."
-            ) from error
-        except (*absent, *unreachable):
-            continue
-    return None
+    try:
+        # Out of reach, it falls back to what its cache holds of the commit.
+        return snapshot_download(hub.id, repo_type="dataset", revision=hub.revision, allow_patterns=patterns)
+    except GatedRepoError as error:
+        raise DatasetInputError(
+            f"The hub data set {hub.id} is gated; accept its terms there and set HF_TOKEN, or put its files below "
+            "raw_root and remove `hub`."
+        ) from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise DatasetInputError(
+            f"The hub has no data set {hub.id} at revision {hub.revision}, or it is private; check `hub` of the corpus."
+        ) from error
+    except (*absent, *unreachable):
+        return None

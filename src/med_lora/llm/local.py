@@ -8,11 +8,11 @@ import threading
 from typing import Any
 
 from med_lora.datasets.base_model import BaseModel
-from med_lora.errors import InputError
 from med_lora.hardware import prepare_device
-from med_lora.llm.answers import Completion, Failure, Message, Request
+from med_lora.llm.answers import Completion, Failure, Request
 from med_lora.parameters.llm import SamplingParams
 from med_lora.parameters.model import HardwareParams
+from med_lora.prompts import context_length, end_tokens, tokenise_messages
 
 
 class LocalModel:
@@ -45,8 +45,9 @@ class LocalModel:
         """
         with self._lock:
             model, tokenizer = self._load()
-            prompt = render_messages(tokenizer, request.messages)
-            context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+            messages = [{"role": message["role"], "content": message["content"]} for message in request.messages]
+            prompt = tokenise_messages(messages, tokenizer)
+            context = context_length(model)
             if context is not None and len(prompt) + self._sampling.max_tokens > context:
                 return Failure("prompt_too_long")
             return self._complete(model, tokenizer, prompt, request)
@@ -88,8 +89,6 @@ class LocalModel:
         """Replace the model's settings as a whole: they would fill whatever a call leaves open."""
         from transformers import GenerationConfig
 
-        declared = model.generation_config.eos_token_id
-        ends = {*(declared if isinstance(declared, list) else [declared]), tokenizer.eos_token_id} - {None}
         sampled = self._sampling.temperature > 0
         draw = {"temperature": self._sampling.temperature, "top_k": 0, "top_p": 1.0} if sampled else {}
         model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
@@ -97,33 +96,9 @@ class LocalModel:
             num_beams=1,
             max_new_tokens=self._sampling.max_tokens,
             pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=sorted(ends) or None,
+            eos_token_id=sorted(end_tokens(model, tokenizer)) or None,
             **draw,
         )
-
-
-def render_messages(tokenizer: Any, messages: tuple[Message, ...]) -> list[int]:
-    """Tokens of a conversation, ending where the answer begins.
-
-    Raises:
-        InputError: if the tokenizer's chat template refuses the conversation.
-    """
-    if tokenizer.chat_template:
-        from jinja2 import TemplateError
-
-        try:
-            encoded = tokenizer.apply_chat_template(
-                [dict(message) for message in messages], add_generation_prompt=True, return_dict=True
-            )
-        except TemplateError as error:
-            raise InputError(
-                f"The chat template of the local model refuses the conversation ({error}); choose another model."
-            ) from error
-        return list(encoded["input_ids"])
-    text = "\n\n".join(message["content"] for message in messages) + "\n\n"
-    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
-    # Some tokenizers close every text; the answer has yet to come.
-    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
 
 
 def _seed(request: Request, seed: int) -> int:

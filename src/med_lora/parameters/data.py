@@ -195,3 +195,10 @@ class DataEngineeringParams(Parameters):
     report_examples: Annotated[int, Field(ge=0)] = Field(
         description="training pairs of each corpus shown in the data report"
     )
+
+    @field_validator("corpora", "benchmarks")
+    @classmethod
+    def _are_distinct(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("names a corpus twice")
+        return names

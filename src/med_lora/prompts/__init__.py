@@ -1,7 +1,7 @@
 """The one prompt module: how a question and its answer become text and tokens.
 
-Training, evaluation, serving and exports call these functions and nothing else, so that a model is asked in exactly
-the words it was trained on.
+Training, evaluation and exports call these functions and nothing else, so that a model is asked in exactly the words
+it was trained on. A model of this machine that is asked to write pairs gets its conversations from here too.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from med_lora.prompts.tokens import (
     PairTokeniser,
     Tokenised,
     context_length,
-    tokenise_pair,
-    tokenise_prompt,
+    end_tokens,
+    tokenise_messages,
 )
 
 __all__ = [
@@ -28,12 +28,12 @@ __all__ = [
     "PairTokeniser",
     "Tokenised",
     "context_length",
+    "end_tokens",
     "hash_rendering",
     "render_completion",
     "render_messages",
     "render_prompt",
     "to_messages",
     "to_prompt_completion",
-    "tokenise_pair",
-    "tokenise_prompt",
+    "tokenise_messages",
 ]

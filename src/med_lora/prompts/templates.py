@@ -38,7 +38,7 @@ TEXTS = {
 }
 
 # Private-use characters: no chat template searches for them, strips them, or writes them itself.
-_QUESTION, _ANSWER = "\ue000question\ue001", "\ue000answer\ue001"
+_SYSTEM, _QUESTION, _ANSWER = "\ue000system\ue001", "\ue000question\ue001", "\ue000answer\ue001"
 _DATE = "26 Jul 2024"  # what Llama-3.1 assumes; later templates would take today's, and no run could be repeated
 
 
@@ -88,7 +88,7 @@ def build_frame(prompt: PromptParams, tokenizer: Any | None) -> Frame:
         InputError: if ``chat`` is asked of a tokenizer without a chat template, or the template cannot be rendered.
     """
     name = prompt.template
-    if name == "chat" or (name == "medlms" and _has_chat_template(tokenizer)):
+    if name == "chat" or (name == "medlms" and has_chat_template(tokenizer)):
         return _build_chat_frame(prompt.system or (MEDLMS_INSTRUCTION if name == "medlms" else None), tokenizer)
     text = TEXTS[name][prompt.system is not None] if name in TEXTS else name
     # partition first: a system text may itself hold {question}
@@ -110,19 +110,21 @@ def _any_of(tokenizer: Any, names: Iterable[str]) -> re.Pattern[str]:
     return re.compile(f"({'|'.join(map(re.escape, longest_first)) or '(?!)'})")
 
 
-def _has_chat_template(tokenizer: Any | None) -> bool:
+def has_chat_template(tokenizer: Any | None) -> bool:
+    """Whether the tokenizer has a chat template that is used where none is named."""
     template = getattr(tokenizer, "chat_template", None)
     return "default" in template if isinstance(template, dict) else bool(template)
 
 
 def _build_chat_frame(system: str | None, tokenizer: Any) -> Frame:
-    if not _has_chat_template(tokenizer):
+    if not has_chat_template(tokenizer):
         others = ", ".join(name for name in PROMPT_TEMPLATES if name != "chat")
         raise InputError(
             f"prompt.template is chat and the tokenizer{_name(tokenizer)} has no chat template; set it to one of "
             f"{others}, or to a text with {{question}}."
         )
-    messages = _place_system(system, tokenizer)
+    told = [] if system is None else [{"role": "system", "content": system}]
+    messages = place_system([*told, {"role": "user", "content": _QUESTION}], tokenizer)
     asked = _render(tokenizer, messages, add_generation_prompt=True)
     answered = _render(tokenizer, [*messages, {"role": "assistant", "content": _ANSWER}])
     parts = re.split(f"{_QUESTION}|{_ANSWER}", answered)
@@ -143,33 +145,41 @@ def _build_chat_frame(system: str | None, tokenizer: Any) -> Frame:
     return Frame(before, after, lead, closing, end.group() if end else None, bos="text", strips=True)
 
 
-def _place_system(system: str | None, tokenizer: Any) -> list[dict[str, str]]:
-    """The messages of a question: with the system text in front of it where the template has no place for one."""
+def place_system(messages: Sequence[dict[str, str]], tokenizer: Any) -> list[dict[str, str]]:
+    """The messages, the system text in front of the first turn where the chat template has no place for one."""
     from jinja2 import TemplateError
 
-    asked = {"role": "user", "content": _QUESTION}
-    if system is None:
-        return [asked]
-    messages = [{"role": "system", "content": system}, asked]
+    first, *turns = messages
+    if first["role"] != "system" or not turns:
+        return [*messages]
     try:
-        if system.strip() in tokenizer.apply_chat_template(messages, tokenize=False, date_string=_DATE):
-            return messages
+        if _SYSTEM in render_chat(tokenizer, [{"role": "system", "content": _SYSTEM}, *turns]):
+            return [*messages]
     except TemplateError:  # Gemma and Mistral 7B v0.1 refuse the role
         pass
-    return [{"role": "user", "content": f"{system}\n\n{_QUESTION}"}]
+    return [{**turns[0], "content": f"{first['content']}\n\n{turns[0]['content']}"}, *turns[1:]]
+
+
+def render_chat(tokenizer: Any, messages: Sequence[dict[str, str]], **options: Any) -> str:
+    """A conversation in the words of the chat template, the same on every day.
+
+    Raises:
+        jinja2.TemplateError: if the template refuses the conversation.
+    """
+    text: str = tokenizer.apply_chat_template(messages, tokenize=False, date_string=_DATE, **options)
+    return text
 
 
 def _render(tokenizer: Any, messages: Sequence[dict[str, str]], **options: Any) -> str:
     from jinja2 import TemplateError
 
     try:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False, date_string=_DATE, **options)
+        return render_chat(tokenizer, messages, **options)
     except TemplateError as error:
         raise InputError(
             f"The chat template of the tokenizer{_name(tokenizer)} cannot be rendered ({error}); set prompt.template "
             "to another template or to a text with {question}."
         ) from error
-    return text
 
 
 def _name(tokenizer: Any) -> str:

@@ -8,7 +8,14 @@ from typing import Any
 
 from med_lora.errors import InputError
 from med_lora.parameters import PromptParams
-from med_lora.prompts.templates import Frame, build_frame, special_tokens
+from med_lora.prompts.templates import (
+    Frame,
+    build_frame,
+    has_chat_template,
+    place_system,
+    render_chat,
+    special_tokens,
+)
 
 IGNORED_LABEL = -100  # the index torch's cross-entropy skips
 
@@ -136,14 +143,28 @@ class PairTokeniser:
         return ids
 
 
-def tokenise_prompt(question: str, prompt: PromptParams, tokenizer: Any, max_tokens: int) -> tuple[list[int], int]:
-    """:meth:`PairTokeniser.prompts` for one question; for many, make the tokeniser once."""
-    return PairTokeniser(prompt, tokenizer).prompts([question], max_tokens)[0]
+def tokenise_messages(messages: Sequence[dict[str, str]], tokenizer: Any) -> list[int]:
+    """Tokens of a conversation (role, content), ending where the answer begins.
 
+    It goes through the tokenizer's chat template where there is one, else the messages stand one below the other.
 
-def tokenise_pair(question: str, answer: str, prompt: PromptParams, tokenizer: Any, max_length: int) -> Tokenised:
-    """:meth:`PairTokeniser.pairs` for one pair; for many, make the tokeniser once."""
-    return PairTokeniser(prompt, tokenizer).pairs([question], [answer], max_length)[0]
+    Raises:
+        InputError: if the chat template refuses the conversation.
+    """
+    from jinja2 import TemplateError
+
+    if has_chat_template(tokenizer):
+        try:
+            chat = render_chat(tokenizer, place_system(messages, tokenizer), add_generation_prompt=True)
+        except TemplateError as error:
+            raise InputError(
+                f"The chat template of the local model refuses the conversation ({error}); choose another model."
+            ) from error
+        return list(tokenizer(chat, add_special_tokens=False, verbose=False)["input_ids"])
+    text = "\n\n".join(message["content"] for message in messages) + "\n\n"
+    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    # Some tokenizers close every text; the answer has yet to come.
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
 
 
 def opening_tokens(tokenizer: Any) -> list[int]:
@@ -158,6 +179,13 @@ def opening_tokens(tokenizer: Any) -> list[int]:
 def context_length(model: Any) -> int | None:
     """Positions the model was built for, or None where its configuration sets no limit."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def end_tokens(model: Any, tokenizer: Any, end_of_turn: int | None = None) -> set[int]:
+    """Tokens that end an answer: EOS, the template's end of turn, and whatever the model declares (often several)."""
+    declared = model.generation_config.eos_token_id
+    ends = set(declared) if isinstance(declared, list) else {declared}
+    return {token for token in ends | {tokenizer.eos_token_id, end_of_turn} if token is not None}
 
 
 def _open(frame: Frame, tokenizer: Any) -> list[int]:

@@ -26,7 +26,7 @@ def source(
     def open_content() -> BinaryIO:
         return io.BytesIO(content) if isinstance(content, bytes) else content
 
-    return Source(place, open_content, LAYOUTS[layout], columns or {}, encoding)
+    return Source(place, open_content, LAYOUTS[layout], columns or {}, encoding, "c")
 
 
 def table(chunks: Iterable[pd.DataFrame]) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def read(path: Path, encoding: str = "utf-8") -> pd.DataFrame:
-    tables = read_documents(fsspec.filesystem("file"), str(path), path.name, encoding)
+    tables = read_documents(fsspec.filesystem("file"), str(path), path.name, encoding, "books")
     return pd.concat(tables, ignore_index=True)
 
 
@@ -142,11 +142,21 @@ def test_books_of_a_folder_in_order_of_names(tmp_path: Path) -> None:
 
 def test_one_table_a_file_with_numbered_rows(tmp_path: Path) -> None:
     folder = write(tmp_path, {"a.pdf": pdf("one", "two"), "b.md": b"three"})
-    tables = list(read_documents(fsspec.filesystem("file"), str(folder), "p", "utf-8"))
+    tables = list(read_documents(fsspec.filesystem("file"), str(folder), "p", "utf-8", "books"))
     assert [table["row"].tolist() for table in tables] == [["00000000", "00000001"], ["00000002"]]
     assert all(list(table.columns) == COLUMNS for table in tables)
     assert {str(kind) for table in tables for kind in table.dtypes} == {"str"}
     assert all((table["fault"] == "").all() for table in tables)
+
+
+def test_a_folder_of_numbered_files_is_one_book(tmp_path: Path) -> None:
+    folder = tmp_path / "nutrition"
+    folder.mkdir()
+    for name in ("001-preface.md", "002-fats.md"):
+        (folder / name).write_text(name)
+    assert [row[:2] for row in rows(folder)] == [["nutrition", "001-preface"], ["nutrition", "002-fats"]]
+    (folder / "fats.md").write_text("loose")
+    assert [row[0] for row in rows(folder)] == ["001-preface", "002-fats", "fats"]
 
 
 def test_a_single_file_is_a_book(tmp_path: Path) -> None:
@@ -155,7 +165,7 @@ def test_a_single_file_is_a_book(tmp_path: Path) -> None:
 
 def test_reads_from_any_file_system(memory: fsspec.AbstractFileSystem) -> None:
     memory.pipe({"/raw/b/a.md": b"first", "/raw/b/b.pdf": pdf("second"), "/raw/b/c.epub": epub()})
-    table = pd.concat(read_documents(memory, "/raw", "p", "utf-8"))
+    table = pd.concat(read_documents(memory, "/raw", "p", "utf-8", "books"))
     assert table["chapter"].tolist() == ["a", "b", "The Hip", "Knee", "c"]
     assert set(table["book"]) == {"b"}
 
@@ -237,7 +247,7 @@ def test_faulty_file_ends_in_one_sentence(tmp_path: Path, name: str, content: by
 def test_text_in_the_encoding_of_the_corpus(tmp_path: Path) -> None:
     folder = write(tmp_path, {"a.md": "Ménière".encode("cp1252")})
     assert read(folder, "cp1252")["text"].tolist() == ["Ménière"]
-    with pytest.raises(InputError, match=r"a\.md is not ascii: byte 0xe9 at offset 1"):
+    with pytest.raises(InputError, match=r"a\.md is not ascii: byte 0xe9 at offset 1; set corpora\.books\.encoding"):
         read(folder, "ascii")
 
 

@@ -73,7 +73,7 @@ def test_pairs_in_order_of_names_in_all_vocabularies(tmp_path: Path) -> None:
     assert table["source"].tolist() == ["GARD"] * 4 + ["NINDS"]
     assert table["focus"].tolist() == ["Gout"] * 4 + ["Ataxia"]
     assert table["concepts"].tolist() == ["C0003868;C0018099"] * 4 + ["C0004134"]
-    assert table["question_id"].tolist()[2:] == ["0000001-1", "0000001-2", "7-1"]
+    assert table["question_type"].tolist()[2:] == ["causes", "treatment", "information"]
     assert table["answer"].tolist()[2:] == ["Urate < 360 is aimed at.", "", "Unsteady gait."]
     assert (table["fault"] == "").all()
 

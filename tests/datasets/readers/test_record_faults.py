@@ -152,16 +152,16 @@ def test_characters_that_no_file_should_hold_stay_out() -> None:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"question;answer\n", r"has no column 'question' .* has question;answer; set `columns`"),
+        (b"question;answer\n", r"has no column 'question' .* has question;answer; set corpora.c.columns"),
         (b"Question,Answers\nSECRET,SECRET\n", r"no column 'question' \(nearest: 'Question'\) and has Question, Ans"),
         (b"question,answer,answer\n", "more than one column 'answer'"),
         (b'"question,answer\nSECRET', r"begins with a row that cannot be read \(malformed_row\)"),
-        (b"SECRET" * 10 + b",b\n", r"has \(60 characters\), b"),
-        (b"Is it SECRET?,b\n", r"has \(13 characters\), b"),
-        (HEADER + b"a,b\nSECRET,caf\xe9\n", r"is not utf-8: byte 0xe9 at offset 30; set `encoding`"),
+        (b"SECRET" * 10 + b",b\n", "has 2 columns without names"),
+        (b"Is it SECRET?,b\n", "has 2 columns without names"),
+        (HEADER + b"a,b\nSECRET,caf\xe9\n", r"is not utf-8: byte 0xe9 at offset 30; set corpora.c.encoding"),
         (b"\xef\xbb\xbf" + HEADER + b"\xe9,b", "byte 0xe9 at offset 19"),
         (b"\xef\xbb\xbfquestion\xe9,answer", "byte 0xe9 at offset 11"),
-        ("question,answer\nSECRET,b".encode("utf-16"), "is UTF-16 or UTF-32, not utf-8; set `encoding`"),
+        ("question,answer\nSECRET,b".encode("utf-16"), "is UTF-16 or UTF-32, not utf-8; set corpora.c.encoding"),
         ("question,answer\nSECRET,b".encode("utf-16-le"), "is UTF-16 or UTF-32"),
         ("question,answer\nSECRET,b".encode("utf-32"), "is UTF-16 or UTF-32"),
         (gzip.compress(HEADER + b"SECRET,b\n" * 1000)[:-12], "is a damaged gzip file"),
@@ -196,7 +196,7 @@ def test_wrong_encoding_given() -> None:
         (b"\0\0\0\0\0", "not valid JSON at line 1, column 1"),
         (b'{"question": "SECRET", "answer": "b"}', "must hold a JSON array of objects"),
         (b'"SECRET"', "must hold a JSON array of objects"),
-        (b'[{"question": "SECRET\xe9"}]', "is not utf-8: byte 0xe9 at offset 21; set `encoding`"),
+        (b'[{"question": "SECRET\xe9"}]', "is not utf-8: byte 0xe9 at offset 21; set corpora.c.encoding"),
         (b'\xef\xbb\xbf["\xff"]', "byte 0xff at offset 5"),
         (b"[" * 200_000, "holds too many nested brackets"),
         (b'[{"question": "a", "answer": ' + b"9" * 5000 + b"}]", "holds a number of too many digits"),
@@ -238,7 +238,7 @@ def test_faulty_records_of_an_array() -> None:
 
 
 def test_missing_rights_are_the_file_systems_error(tmp_path: Path) -> None:
-    given = Source("a.parquet", lambda: (tmp_path / "a.parquet").open("rb"), source(b"").layout, {}, "utf-8")
+    given = Source("a.parquet", lambda: (tmp_path / "a.parquet").open("rb"), source(b"").layout, {}, "utf-8", "c")
     for reader in (read_json, read_json_lines, read_csv, read_excel, read_parquet):
         with pytest.raises(FileNotFoundError):
             list(reader(given))

@@ -98,8 +98,8 @@ def test_file_without_header_by_positions() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"question": "0"}, "has no header, and `columns` gives no number for answer"),
-        ({"question": "0", "answer": "2"}, "has 2 columns, and `columns` asks for number 2"),
+        ({"question": "0"}, "has no header, and corpora.c.columns gives no number for answer"),
+        ({"question": "0", "answer": "2"}, "has 2 columns, and corpora.c.columns asks for number 2"),
     ],
 )
 def test_positions_that_do_not_fit(columns: dict[str, str], message: str) -> None:

@@ -12,12 +12,12 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from med_lora.chunks import Chunks
-from med_lora.config_loader import ExperimentConfigLoader
 from med_lora.datasets import CorpusDataset, TableDataset
 from med_lora.parameters import CorpusFiles, DeduplicationParams, ProjectParams, parse_parameters
 from med_lora.pipelines.data_engineering import create_pipeline
 from med_lora.pipelines.data_engineering.parsing import parse_corpus
 from med_lora.pipelines.data_engineering.sources import sources_of
+from tests.experiments import base_parameters
 
 DEDUPLICATION = DeduplicationParams(near_jaccard=0.5, permutations=128)
 # The same pages as those of medical_terms, in a layout that the base configuration does not name.
@@ -35,11 +35,9 @@ class _Kept(MemoryDataset):
 
 
 @pytest.fixture(scope="session")
-def shipped(root: Path) -> Callable[..., ProjectParams]:
+def shipped() -> Callable[..., ProjectParams]:
     """Gives the parameters of conf/base, with the corpora and sizes of splits named."""
-    experiment = {"experiment": "embedded"}
-    loader = ExperimentConfigLoader(root / "conf", "cpu", experiment, base_env="base", default_run_env="cpu")
-    tree = loader["parameters"]
+    tree = {"experiment": "test", "description": "a test", **base_parameters()}
     pages = {**tree["corpora"]["medical_terms"], "files": LLAMA2_FILES}
 
     def parameters(names: Sequence[str], **sizes: int | None) -> ProjectParams:
@@ -117,7 +115,7 @@ def embedded(root: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def embedded_run(run: Run, embedded: Path) -> dict[str, Any]:
-    """Every output of the pipeline on the corpora that conf/base names."""
+    """Every output of the pipeline on the embedded corpora."""
     return run(embedded, *EMBEDDED)
 
 
@@ -159,5 +157,6 @@ def make_pairs(rows: Sequence[tuple[str, str]], corpus: str = "c", **columns: Se
 
 
 def make_cleaned(rows: Sequence[tuple[str, str]], corpus: str = "c", **columns: Sequence[str]) -> pd.DataFrame:
-    """Cleaned pairs: :func:`make_pairs` with the classes screened and the reason."""
-    return make_pairs(rows, corpus, **{"screened": [""] * len(rows), "reason": [""] * len(rows), **columns})
+    """Cleaned pairs: :func:`make_pairs` with the classes screened, the reason, and the stage (``clean``) of one."""
+    pairs = make_pairs(rows, corpus, **{"screened": [""] * len(rows), "reason": [""] * len(rows), **columns})
+    return pairs.assign(stage=pairs["reason"].where(pairs["reason"] == "", "clean"))

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -108,6 +106,14 @@ def test_an_exam_keeps_its_letters_and_may_answer_briefly() -> None:
     assert clean["reason"].tolist() == ["", "answer_too_short"]
 
 
+def test_an_answer_that_a_model_was_asked_to_keep_short_has_no_lower_bound() -> None:
+    rows = [("Which muscle?", "Serratus anterior")] * 3
+    table = pairs(*rows, question_type=["short", "long", "short"], corpus=["generated", "generated", "c"])
+    assert cleaned(table)["reason"].tolist() == ["", "answer_too_short", "answer_too_short"]
+    empty = pairs(("Which muscle?", "-"), question_type=["short"], corpus=["generated"])
+    assert cleaned(empty)["reason"].tolist() == ["empty_answer"]
+
+
 def test_an_option_is_screened_apart_from_its_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     class Initials:
         """Masks every initial with its name."""
@@ -145,21 +151,15 @@ def test_an_artefact_that_leaves_nothing_leaves_an_empty_answer() -> None:
     assert clean["reason"].tolist() == ["empty_answer"]
 
 
-def test_only_usable_pairs_are_asked_for_their_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[list[str], str]] = []
-
-    def in_language(texts: list[str], language: str) -> list[bool]:
-        asked.append((texts, language))
-        return ["rouge" not in text for text in texts]
-
-    module = ModuleType("language")
-    module.in_language = in_language  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "med_lora.pipelines.data_engineering.language", module)
-    rows = [("q", ""), ("Quoi?", "la peau est rouge"), ("What?", "the skin is red")]
+def test_a_usable_pair_in_another_language_is_rejected() -> None:
+    asked = "Pourquoi la peau est-elle rouge et chaude autour du genou depuis hier soir ?"
+    told = "La peau est enflammée."
+    english = ("Why is the skin red?", "The skin is red and warm since the joint below it is inflamed.")
+    rows = [(asked, told), english, (asked, ""), (english[0], told + " Il faut voir un médecin si la fièvre monte.")]
     clean = cleaned(pairs(*rows), language="en")
-    assert asked == [(["Quoi?\nla peau est rouge", "What?\nthe skin is red"], "en")]
-    assert clean["reason"].tolist() == ["empty_answer", "other_language", ""]
-    assert clean["answer"].tolist() == ["", "", "the skin is red"]
+    assert clean["reason"].tolist() == ["other_language", "", "empty_answer", "other_language"]
+    assert clean["answer"].tolist() == ["", english[1], "", ""]
+    assert set(cleaned(pairs(*rows))["reason"]) == {"", "empty_answer"}
 
 
 def test_chunks_stay_chunks_and_are_made_anew() -> None:

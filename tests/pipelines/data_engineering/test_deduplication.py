@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import string
 
 import pandas as pd
@@ -12,7 +11,14 @@ from med_lora.errors import InputError
 from med_lora.parameters import DeduplicationParams
 from med_lora.pipelines.data_engineering import duplicates
 from med_lora.pipelines.data_engineering.deduplication import deduplicate
-from med_lora.pipelines.data_engineering.duplicates import jaccard, nearest, repeats, shingle_sets, similar_pairs
+from med_lora.pipelines.data_engineering.duplicates import (
+    Hashes,
+    contained,
+    nearest,
+    repeats,
+    shingle_sets,
+    similar_pairs,
+)
 from tests.pipelines.data_engineering.conftest import DEDUPLICATION, make_cleaned
 
 LONG = "the joint is red and hot because crystals of urate have set off a fierce inflammation in its lining"
@@ -25,6 +31,12 @@ ROWS = [
 ]
 
 
+def jaccard(left: Hashes, right: Hashes) -> float:
+    """Jaccard similarity as it is defined, 0 where a set is empty."""
+    first, second = set(left.tolist()), set(right.tolist())
+    return len(first & second) / len(first | second) if first and second else 0.0
+
+
 def test_duplicates_and_what_arrives_rejected_are_listed_with_reasons() -> None:
     table = make_cleaned(ROWS, reason=["", "empty_answer", "", "", ""])
     kept, rejected = deduplicate(DEDUPLICATION, table)
@@ -33,7 +45,7 @@ def test_duplicates_and_what_arrives_rejected_are_listed_with_reasons() -> None:
     assert rejected["stage"].tolist() == ["clean", "deduplicate", "deduplicate"]
     assert rejected["reason"].tolist() == ["empty_answer", "exact_duplicate", "near_duplicate"]
     assert kept["question"].tolist() == ["What is gout?", "What is asthma?"]
-    assert list(kept.columns) == [column for column in table.columns if column != "reason"]
+    assert list(kept.columns) == [column for column in table.columns if column not in ("reason", "stage")]
 
 
 def test_a_stage_that_arrives_is_kept() -> None:
@@ -48,6 +60,43 @@ def test_the_first_pair_in_the_order_of_corpora_and_ids_stays() -> None:
     two = make_cleaned([("q one", LONG)], "a")
     assert deduplicate(DEDUPLICATION, one, two)[0]["id"].tolist() == ["b:00000000", "b:00000001"]
     assert deduplicate(DEDUPLICATION, two, one.iloc[::-1])[0]["id"].tolist() == ["a:00000000", "b:00000001"]
+
+
+DOSE = "Adults take 500 mg of vancotril by mouth twice a day for one week and drink a glass of water with each tablet"
+OPTIONS = (
+    "Which nerve is injured when the wrist drops after a fracture of the shaft? A: median B: ulnar C: radial D: axial"
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "columns", "count"),
+    [
+        (("dose?", DOSE), ("dose?", DOSE.replace("500", "50").replace("vancotril", "wintapen")), {}, 2),
+        (("dose?", DOSE), ("dose?", DOSE.replace("one week", "3 weeks")), {}, 2),
+        (("dose?", DOSE), ("the dose?", DOSE), {}, 1),
+        (("2,000 steps?", DOSE), ("2000 paces?", DOSE.replace("500", "500.0")), {}, 1),
+        ((OPTIONS, "C"), (OPTIONS + " now", "B"), {"choice": ["C", "B"]}, 2),
+        ((OPTIONS, "C"), (OPTIONS + " now", "C"), {"choice": ["C", "C"]}, 1),
+        (("What is gout?", LONG), ("What is pseudogout?", LONG), {"focus": ["gout", "pseudogout"]}, 2),
+        (("What is gout?", LONG), ("What is a gout?", LONG), {"focus": ["gout", "Gout!"]}, 1),
+        (("What is gout?", LONG), ("What is a gout?", LONG), {"focus": ["gout", ""]}, 1),
+        (("How is it?", LONG), ("What is gout?", LONG), {"focus": ["", "gout"]}, 2),
+        (("What is gout?", LONG), ("What is a gout?", LONG), {"focus": ["Oedema of a tumour", "edema of a tumor"]}, 1),
+    ],
+)
+def test_similar_pairs_of_different_facts_are_all_kept(
+    first: tuple[str, str], second: tuple[str, str], columns: dict[str, list[str]], count: int
+) -> None:
+    (one, two) = shingle_sets(f"{question}\n{answer}" for question, answer in (first, second))
+    assert jaccard(one, two) >= DEDUPLICATION.near_jaccard
+    assert len(deduplicate(DEDUPLICATION, make_cleaned([first, second], **columns))[0]) == count
+
+
+def test_a_pair_is_compared_with_every_similar_one_that_is_kept() -> None:
+    rows = [("dose?", DOSE), ("dose?", DOSE.replace("500", "50")), ("the dose?", DOSE.replace("500", "50"))]
+    kept, rejected = deduplicate(DEDUPLICATION, make_cleaned(rows))
+    assert kept["id"].tolist() == ["c:00000000", "c:00000001"]
+    assert rejected["reason"].tolist() == ["near_duplicate"]
 
 
 def test_near_duplicates_do_not_chain() -> None:
@@ -108,6 +157,10 @@ def test_decisions_equal_those_of_comparing_everything(texts: list[str], thresho
         similarities = [jaccard(query, reference) for reference in sets[:half]]
         best = max(similarities, default=0.0)
         assert place == (similarities.index(best) if best >= threshold else -1)
+    plain_halves = [link for link in plain if link[0] < half]
+    assert sorted(similar_pairs(sets, threshold, half)) == sorted(plain_halves)
+    held = [max((len(set(one) & set(two)) / len(one) for two in sets[:half] if len(one)), default=0.0) for one in sets]
+    assert contained(sets, sets[:half], threshold) == [share >= threshold for share in held]
 
 
 def test_decisions_do_not_depend_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,21 +174,8 @@ def test_decisions_do_not_depend_on_the_size_of_a_block(monkeypatch: pytest.Monk
 
 
 def test_nothing_kept_is_an_error() -> None:
-    with pytest.raises(InputError, match="None of the 1 pairs read was kept"):
+    with pytest.raises(InputError, match=r"None of the 1 pairs read was kept \(1 empty_answer\)"):
         deduplicate(DEDUPLICATION, make_cleaned([("", "")], reason=["empty_answer"]))
-
-
-def test_a_corpus_named_twice_is_an_error() -> None:
-    table = make_cleaned(ROWS)
-    with pytest.raises(InputError, match="named twice"):
-        deduplicate(DEDUPLICATION, table, table)
-
-
-def test_logs_hold_counts_and_no_text(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        deduplicate(DEDUPLICATION, make_cleaned(ROWS, reason=["", "empty_answer", "", "", ""]))
-    assert "c: 5 rows read; 2 kept, 1 empty_answer, 1 exact_duplicate, 1 near_duplicate." in caplog.text
-    assert "gout" not in caplog.text
 
 
 QUESTIONS = st.sampled_from([LONG, LONG + " too", LONG.upper(), "a b c", "a b c d"])

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from med_lora.pipelines.data_engineering.grouping import Components, group_pairs
+from med_lora.pipelines.data_engineering.layouts.encyclopaedia import parse_pages
 from med_lora.pipelines.data_engineering.topics import focus_from_terms
+from med_lora.pipelines.question_generation.nodes import _row
 from tests.pipelines.data_engineering.conftest import make_pairs
 from tests.pipelines.data_engineering.test_splitting import boilerplate
 
@@ -65,6 +68,44 @@ def test_only_questions_that_follow_no_template_are_compared() -> None:
     assert group_pairs(make_pairs(rows, focus=["podagra", "scorbutus"], **typed)).numbers.tolist() == [0, 0]
 
 
+def test_a_free_question_is_compared_with_templates() -> None:
+    template = "What are the best known treatments for gout and all of its many kin?"
+    rows = [
+        (template, "rest"),
+        (template.replace("gout", "scurvy"), "lemons"),
+        (template.replace("the best", "your best"), "ice"),
+    ]
+    focus, kinds = ["gout", "scurvy", ""], ["treatment", "treatment", ""]
+    grouped = group_pairs(make_pairs(rows, focus=focus, question_type=kinds)).numbers
+    assert grouped[0] == grouped[2]
+    reverse = group_pairs(make_pairs(rows[::-1], focus=focus[::-1], question_type=kinds[::-1])).numbers
+    assert reverse[0] == reverse[2]
+    assert group_pairs(make_pairs(rows[:2], focus=focus[:2], question_type=kinds[:2])).numbers.nunique() == 2
+
+
+def test_similar_boilerplate_of_different_diseases_stays_on_one_side() -> None:
+    text = " ".join(f"word{number}" for number in range(30))
+    rows = [(f"What is {focus}?", f"{text} {focus}") for focus in ("gout", "scurvy")]
+    pairs = make_pairs(rows, focus=["gout", "scurvy"], question_type=["information"] * 2)
+    assert group_pairs(pairs).numbers.tolist() == [0, 0]
+
+
+def test_generated_and_ready_pairs_of_a_page_stay_together() -> None:
+    passage = {
+        "id": "terms:terms/Gout#0001",
+        "corpus": "terms",
+        "book": "terms",
+        "chapter": "Gout",
+        "licence": "CC0-1.0",
+    }
+    made = _row(passage, "short", 1, question="Which acid makes crystals?", answer="Urate.")
+    page = parse_pages(pd.DataFrame({"page_title": ["Gout"], "page_text": ["A painful arthritis."]}))
+    pairs = pd.concat([pd.DataFrame([made]), page.assign(id="terms:00000000", corpus="terms")]).fillna("")
+    for column in ("document", "focus"):
+        others = pairs.assign(**{name: "" for name in ("document", "focus") if name != column})
+        assert group_pairs(others.reset_index(drop=True)).numbers.tolist() == [0, 0], column
+
+
 def test_similar_boilerplate_does_not_chain_without_bound() -> None:
     numbers, refused = group_pairs(boilerplate(100))
     assert numbers.value_counts().max() == 20
@@ -97,3 +138,10 @@ def test_an_answer_that_names_one_term_gets_it_as_focus() -> None:
     assert named["focus"].tolist() == ["gout", "", "", "Iron deficiency anemia", "scurvy"]
     assert named.drop(columns="focus").equals(pairs.drop(columns="focus"))
     assert focus_from_terms(pairs, [])["focus"].equals(pairs["focus"])
+
+
+def test_words_of_a_template_make_no_questions_alike() -> None:
+    """They would also make a comparison of all questions with each other, whose time grows with the square."""
+    rows = [(f"What is the best treatment of illness{row} now?", f"remedy{row}") for row in range(60)]
+    assert group_pairs(make_pairs(rows)).numbers.nunique() == 60
+    assert group_pairs(make_pairs(rows[:20])).numbers.nunique() == 1

@@ -1,26 +1,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from med_lora.chunks import Chunks
 from med_lora.errors import InputError
 from med_lora.pipelines.data_engineering.layouts.encyclopaedia import strip_wiki_markup
+from med_lora.pipelines.data_engineering.layouts.instructions import instruction_varies
 from med_lora.pipelines.data_engineering.topics import question_topic
+from tests.pipelines.data_engineering.conftest import raw_corpus
 from tests.pipelines.data_engineering.test_parsing import chunk, parsed
 
 
 def messages(*turns: tuple[str, Any], names: tuple[str, str] = ("role", "content")) -> dict[str, str]:
     listed = [dict(zip(names, turn, strict=True)) for turn in turns]
     return {"messages": json.dumps(listed)}
-
-
-def choices(**record: Any) -> dict[str, str]:
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in record.items()}
-    return {"question": "Which vitamin?", **texts}
 
 
 def test_alpaca_takes_the_instruction_where_the_input_is_empty() -> None:
@@ -36,6 +35,55 @@ def test_alpaca_takes_the_instruction_where_the_input_is_empty() -> None:
     assert pairs["question_type"].tolist() == ["susceptibility", "causes", ""]
     assert pairs["answer"].tolist() == ["00012", "NA", ""]
     assert set(pairs["fault"]) == {""}
+
+
+def alpaca(*rows: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"instruction": instruction, "input": text, "output": "a"} for instruction, text in rows]
+
+
+def test_alpaca_leaves_an_instruction_out_that_stands_beside_every_input() -> None:
+    first = chunk(alpaca(("Answer truthfully", "Rest?"), ("What causes Gout?", " "), ("Answer truthfully ", "Ice?")))
+    faulty = chunk([{"instruction": "", "input": "", "output": "", "fault": "not_utf8"}], 3)
+    last = chunk(alpaca(("Answer truthfully", "Heat?")), 4)
+    assert parsed("alpaca", first, faulty, last)["question"].tolist() == [
+        "Rest?",
+        "What causes Gout?",
+        "Ice?",
+        "",
+        "Heat?",
+    ]
+
+
+def test_alpaca_asks_with_instructions_that_vary() -> None:
+    first = chunk(alpaca(("Translate into Spanish.", "Rest helps."), ("What causes Gout?", "")))
+    last = chunk(alpaca(("Translate into French. ", "Rest helps.")), 2)
+    expected = [
+        "Translate into Spanish.\n\nRest helps.",
+        "What causes Gout?",
+        "Translate into French.\n\nRest helps.",
+    ]
+    assert parsed("alpaca", first, last)["question"].tolist() == expected
+    without = chunk(alpaca(("", "Ice?")), 3)
+    assert parsed("alpaca", first, last, without)["question"].tolist() == [*expected, "Ice?"]
+
+
+def test_alpaca_reads_no_further_than_the_second_instruction() -> None:
+    def chunks() -> Iterator[pd.DataFrame]:
+        yield chunk(alpaca(("a", "x"), ("b", "y")))
+        raise AssertionError
+
+    assert instruction_varies(Chunks(chunks))
+
+
+@pytest.mark.parametrize(
+    "file", ["genmedgpt5k/chatdoctor5k.json", "wikidoc/medical_meadow_wikidoc_patient_information.json"]
+)
+def test_instructions_of_the_real_sets_stay_out(real_corpora: Path, file: str) -> None:
+    records = raw_corpus(real_corpora, "alpaca", file)
+    pairs = parsed("alpaca", records)
+    has_input = records["input"].str.strip() != ""
+    assert pairs.loc[has_input, "question"].tolist() == records.loc[has_input, "input"].tolist()
+    assert has_input.sum() > 4000
 
 
 @pytest.mark.parametrize("missing", ["input", "instruction"])
@@ -108,7 +156,7 @@ def test_what_is_no_conversation_is_a_fault(record: dict[str, str]) -> None:
 
 
 def test_medquad_ids_name_the_document() -> None:
-    common = {"source": "A", "question_id": "0000001_1-3", "question_type": "causes", "question": "What causes Gout ?"}
+    common = {"source": "A", "question_type": "causes", "question": "What causes Gout ?"}
     records = [
         {**common, "document": "1_A/1", "pair": "3", "focus": "Gout &amp; more", "concepts": "C1;C2", "answer": ""},
         {**common, "document": "2_B/1", "pair": "3", "focus": "", "concepts": "", "answer": "a"},
@@ -161,135 +209,6 @@ def test_nested_wiki_markup_leaves_no_remnant() -> None:
     assert strip_wiki_markup("a{{x{{y|{{z}}}}|w}} joint") == "a joint"
     assert strip_wiki_markup("[[File:x.png|thumb|of [[Greece]]]]text") == "text"
     assert strip_wiki_markup("{{" * 1500 + "x" + "}}" * 1500) == ""
-
-
-@pytest.mark.parametrize(
-    "contexts", ['["One.", "Two."]', '{"contexts": ["One.", "Two."], "labels": ["A", "B"]}', "One.\nTwo."]
-)
-def test_pubmedqa_asks_with_the_abstract(contexts: str) -> None:
-    record = {
-        "row": "21645374",
-        "QUESTION": "Do they?",
-        "CONTEXTS": contexts,
-        "LONG_ANSWER": "They do.",
-        "final_decision": "Yes",
-    }
-    pairs = parsed("pubmedqa", chunk([record]))
-    assert pairs["id"].iat[0] == "c:21645374"
-    assert pairs["document"].iat[0] == "21645374"
-    assert pairs["question"].iat[0] == "Do they?\n\nContext: One.\nTwo."
-    assert pairs.loc[0, ["answer", "choice", "fault"]].tolist() == ["They do.", "yes", ""]
-
-
-def test_pubmedqa_takes_the_article_from_the_hubs_column_and_goes_without_decision() -> None:
-    pairs = parsed("pubmedqa", chunk([{"QUESTION": "Do they?", "LONG_ANSWER": "Yes.", "pubid": "123"}]))
-    assert pairs.loc[0, ["id", "document", "question", "choice"]].tolist() == ["c:00000000", "123", "Do they?", ""]
-
-
-def test_pubmedqa_faults_are_named() -> None:
-    common = {"QUESTION": "q", "LONG_ANSWER": "a"}
-    records = [
-        {**common, "CONTEXTS": "[1]", "final_decision": "no"},
-        {**common, "CONTEXTS": "['numpy' 'array']", "final_decision": "no"},
-        {**common, "CONTEXTS": "x", "final_decision": "perhaps"},
-        {**common, "CONTEXTS": "x", "final_decision": "maybe"},
-    ]
-    faults = parsed("pubmedqa", chunk(records))["fault"].tolist()
-    assert faults == ["not_in_layout", "not_in_layout", "unknown_decision", ""]
-
-
-LISTED = ["B12", "C", "D", "K"]
-QUESTION = "Which vitamin?\nA. B12\nB. C\nC. D\nD. K"
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        choices(options={"D": "K", "A": "B12", "B": "C", "C": "D"}, answer_idx="B", answer="C"),
-        choices(options=["B12", " C\n", "D", "K"], answer_idx="b"),
-        choices(
-            options=[{"key": key, "value": text} for key, text in zip("ABCD", LISTED, strict=True)], answer_idx="B"
-        ),
-        choices(choices=LISTED, answer=1),
-        choices(A="B12", B="C", C="D", D="K", answer="B"),
-        choices(opa="B12", opb="C", opc="D", opd="K", answer="1.0"),
-    ],
-)
-def test_every_form_of_options_gives_the_same_question(record: dict[str, str]) -> None:
-    pairs = parsed("choices", chunk([record]))
-    assert pairs.loc[0, ["question", "answer", "choice", "fault"]].tolist() == [QUESTION, "B. C", "B", ""]
-
-
-def test_an_explanation_follows_the_answer_and_the_subject_is_the_type() -> None:
-    record = choices(options={"A": "yes", "B": "no"}, answer_idx="A", explanation="Because.", subject="Anatomy")
-    pairs = parsed("choices", chunk([record]))
-    assert pairs.loc[0, ["answer", "question_type", "focus"]].tolist() == ["A. yes\n\nBecause.", "Anatomy", ""]
-
-
-def test_an_empty_option_is_not_shown_and_moves_no_letter() -> None:
-    pairs = parsed("choices", chunk([choices(choices=["x", "", None, 4], answer=3)]))
-    assert pairs.loc[0, ["question", "answer"]].tolist() == ["Which vitamin?\nA. x\nD. 4", "D. 4"]
-
-
-@pytest.mark.parametrize(
-    ("record", "fault"),
-    [
-        (choices(options="", answer_idx="A"), "no_options"),
-        (choices(options="['x', 'y']", answer_idx="A"), "no_options"),
-        (choices(options=["x"], answer_idx="A"), "no_options"),
-        (choices(options={"A": "x", "a": "y"}, answer_idx="A"), "no_options"),
-        (choices(options={"first": "x", "second": "y"}, answer_idx="A"), "no_options"),
-        (choices(options=[["x"], ["y"]], answer_idx="A"), "no_options"),
-        (choices(options=[str(place) for place in range(27)], answer_idx="A"), "no_options"),
-        (choices(options=["x", "y"]), "no_answer"),
-        (choices(options=["x", "y"], answer_idx="C"), "answer_not_among_options"),
-        (choices(options=["x", "y", ""], answer_idx="C"), "answer_not_among_options"),
-        (choices(options=["x", "y"], answer=2), "answer_not_among_options"),
-        (choices(options=["x", "y"], answer="x or y"), "answer_not_among_options"),
-        (choices(options=["x", "y"], answer_idx="A", answer="y"), "conflicting_answers"),
-    ],
-)
-def test_a_question_without_one_right_option_is_a_fault(record: dict[str, str], fault: str) -> None:
-    pairs = parsed("choices", chunk([choices(options=["x", "y"], answer_idx="A"), record]))
-    assert pairs["fault"].tolist() == ["", fault]
-    assert pairs.loc[1, ["question", "answer"]].tolist() == ["", ""]
-
-
-def medmcqa(*numbers: str) -> pd.DataFrame:
-    options = {"opa": "p", "opb": "q", "opc": "r", "opd": "s"}
-    return chunk([{"question": "Which?", **options, "cop": number} for number in numbers])
-
-
-def test_numbers_of_options_count_from_0_where_one_is_0() -> None:
-    pairs = parsed("choices", medmcqa("2", "3", "-1", "0", "7", "", "x"))
-    assert pairs["choice"].tolist() == ["C", "D", "", "A", "", "", ""]
-    wrong = "answer_not_among_options"
-    assert pairs["fault"].tolist() == ["", "", "no_answer", "", wrong, "no_answer", wrong]
-
-
-def test_numbers_of_options_count_from_1_where_one_is_the_number_of_options() -> None:
-    assert parsed("choices", medmcqa("2", "3"), medmcqa("4", "1"))["choice"].tolist() == ["B", "C", "D", "A"]
-
-
-@pytest.mark.parametrize("numbers", [("0", "1", "4"), ("4", "1", "0")])
-def test_numbers_counted_in_two_ways_stop_the_run(numbers: tuple[str, ...]) -> None:
-    with pytest.raises(InputError, match="from 0 in some records and from 1 in others, such as row 00000002"):
-        parsed("choices", medmcqa(*numbers))
-
-
-def test_numbers_that_could_count_either_way_stop_the_run() -> None:
-    with pytest.raises(InputError, match=r"never 0 and never .*`answer: cop` in corpora\.c\.columns"):
-        parsed("choices", medmcqa("1", "2", "3"))
-
-
-def test_real_exams_have_no_faults(real_corpora: Path) -> None:
-    with (real_corpora / "exams" / "medqa_test.jsonl").open(encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
-    columns = ["question", "options", "answer", "answer_idx"]
-    pairs = parsed("choices", chunk([choices(**{name: record[name] for name in columns}) for record in records]))
-    assert set(pairs["fault"]) == {""}
-    expected = [f"{record['answer_idx']}. {' '.join(record['answer'].split())}" for record in records]
-    assert pairs["answer"].tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,14 @@ def test_each_kind_is_counted(caplog: pytest.LogCaptureFixture) -> None:
         ("fifth", "c"),
         ("sixth", ANSWER.replace("fierce", "strong")),
         (QUESTION.replace("feast", "party"), "B"),
+        ("seventh", " ".join(ANSWER.split()[3:12])),
     ]
     test = make_pairs(
         rows,
         "t",
-        focus=["", "", "", "gout!", "", "", "", ""],
-        concepts=["", "", "", "", "C2;C1", "C1", "", ""],
-        document=["", "", "", "", "", "nih/1", "", ""],
+        focus=["", "", "", "gout!", "", "", "", "", ""],
+        concepts=["", "", "", "", "C2;C1", "C1", "", "", ""],
+        document=["", "", "", "", "", "nih/1", "", "", ""],
     )
     leakage = measure_leakage(dataset(train), dataset(test.iloc[:0]), dataset(test))
     assert list(leakage.columns) == ["split", "kind", "pairs", "of", "share"]
@@ -65,12 +66,44 @@ def test_each_kind_is_counted(caplog: pytest.LogCaptureFixture) -> None:
         "near_pair": 1,
         "near_question": 3,
         "near_answer": 3,
+        "contained_answer": 4,
     }
-    assert leakage.set_index(["split", "kind"]).loc[("test", "exact_question"), "share"] == 2 / 8
+    assert leakage.set_index(["split", "kind"]).loc[("test", "exact_question"), "share"] == 2 / 9
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "of 8 test pairs 1 stand in the training part, question and answer; 2 have their question" in record.message
+    assert "of 9 test pairs 1 stand in the training part, question and answer; 2 have their question" in record.message
     assert "urate" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "choice", "count"),
+    [
+        (" ".join(ANSWER.split()[:8]), "", 1),
+        (" ".join(ANSWER.split()[:7]), "", 0),
+        (" ".join(ANSWER.split()[:8]), "B", 0),
+        (" ".join([*ANSWER.split()[:10], "and", "so"]), "", 1),  # 8 of its 10 3-grams
+        (" ".join([*ANSWER.split()[:9], "and", "so"]), "", 0),  # 7 of 9
+        (" ".join([*ANSWER.split()[:6], *ANSWER.split()[12:]]), "", 1),  # 9 of 11
+        (" ".join([*ANSWER.split()[:6], "then it heals within a week"]), "", 0),  # half of it in each of two
+    ],
+)
+def test_an_answer_that_stands_in_a_longer_one_is_contained(answer: str, choice: str, count: int) -> None:
+    train = make_pairs([("one", f"{ANSWER} {ANSWER[::-1]}"), ("two", "Rest, and then it heals within a week.")])
+    leakage = measure_leakage(
+        dataset(train), dataset(train.iloc[:0]), dataset(make_pairs([("q", answer)], choice=[choice]))
+    )
+    assert counts(leakage, "test") == ({"contained_answer": 1} if count else {})
+
+
+def test_a_question_is_compared_where_one_of_the_two_is_free() -> None:
+    question = "What are the best known treatments for gout and all of its many kin?"
+    free = make_pairs([(question.replace("the best", "your best"), "ice")])
+    typed = make_pairs([(question, "rest")], focus=["gout"], question_type=["treatment"])
+    other = make_pairs([(question.replace("gout", "scurvy"), "lemons")], focus=["scurvy"], question_type=["treatment"])
+    nothing = dataset(free.iloc[:0])
+    for train, test, count in ((free, typed, 1), (typed, free, 1), (typed, other, 0), (free, free, 1)):
+        leakage = measure_leakage(dataset(train), nothing, dataset(test)).set_index(["split", "kind"])
+        assert leakage.loc[("test", "near_question"), "pairs"] == count
 
 
 def test_a_split_without_leaks_is_said_to_have_none(caplog: pytest.LogCaptureFixture) -> None:
@@ -101,6 +134,7 @@ def test_a_split_by_group_leaks_nothing_and_a_random_one_does() -> None:
 
 
 def test_exchanges_of_genmedgpt_leak_at_random_and_not_by_group(genmedgpt_run: dict[str, Any]) -> None:
-    assert (genmedgpt_run["leakage"]["pairs"] == 0).all()
+    by_group = genmedgpt_run["leakage"]
+    assert set(by_group.loc[by_group["pairs"] > 0, "kind"]) <= {"contained_answer"}
     at_random = counts(measure_leakage(*split_pairs(genmedgpt_run["qa_pairs"], split("random", 120, 120))[:3]), "test")
     assert at_random["same_focus"] > 60

@@ -5,7 +5,6 @@ import logging
 import pandas as pd
 import pytest
 
-from med_lora.errors import InputError
 from med_lora.pipelines.data_engineering.outcomes import OUTCOME_COLUMNS, count_outcomes
 
 PAIRS = pd.DataFrame(
@@ -24,9 +23,17 @@ REJECTED = pd.DataFrame(
     dtype="str",
 )
 
+PARSED = [pd.concat([PAIRS, REJECTED])[["id", "corpus"]].query("corpus == @name") for name in ("a", "b", "c")]
+
+
+def counted(pairs: pd.DataFrame = PAIRS, rejected: pd.DataFrame = REJECTED) -> pd.DataFrame:
+    """The outcomes, of rows read in chunks of two."""
+    chunks = [[table[start : start + 2] for start in range(0, len(table), 2)] for table in PARSED]
+    return count_outcomes(pairs, rejected, *chunks)
+
 
 def test_every_row_is_counted_once_by_what_became_of_it() -> None:
-    counts = count_outcomes(PAIRS, REJECTED)
+    counts = counted()
     assert list(counts.columns) == OUTCOME_COLUMNS
     assert counts.to_numpy().tolist() == [
         ["a", 5, "keep", "kept", 2],
@@ -47,32 +54,34 @@ def test_every_row_is_counted_once_by_what_became_of_it() -> None:
     ]
 
 
-def test_rows_read_are_rows_kept_and_rejected() -> None:
-    counts = count_outcomes(PAIRS, REJECTED)
-    ends = counts[counts["stage"] != "screen"]
-    assert (ends.groupby("corpus")["rows"].sum() == ends.groupby("corpus")["rows_read"].first()).all()
-
-
-def test_a_run_without_rejected_rows_is_all_kept() -> None:
-    counts = count_outcomes(PAIRS, REJECTED[:0])
-    assert set(counts.loc[counts["stage"] != "screen", "outcome"]) == {"kept"}
+@pytest.mark.parametrize(
+    ("pairs", "rejected"),
+    [
+        (PAIRS[1:], REJECTED),
+        (PAIRS, REJECTED[:-1]),
+        (PAIRS, pd.concat([REJECTED, REJECTED.tail(1).assign(id="c:2")])),
+        (PAIRS, REJECTED.replace({"corpus": {"c": "b"}})),
+    ],
+)
+def test_a_lost_or_invented_row_stops_the_run(pairs: pd.DataFrame, rejected: pd.DataFrame) -> None:
+    with pytest.raises(RuntimeError, match=r"7 rows were read, but \d were kept or rejected"):
+        counted(pairs, rejected)
 
 
 def test_a_row_with_two_outcomes_stops_the_run() -> None:
-    twice = pd.concat([REJECTED, REJECTED.tail(1).assign(id="a:1")])
-    with pytest.raises(InputError, match="1 rows are both kept and rejected, or counted twice, such as a:1"):
-        count_outcomes(PAIRS, twice)
+    with pytest.raises(RuntimeError, match="1 rows have two outcomes, such as a:1"):
+        counted(PAIRS, REJECTED.replace({"id": {"a:3": "a:1"}}))
 
 
 @pytest.mark.parametrize("column", ["stage", "reason"])
 def test_a_rejected_row_without_a_reason_stops_the_run(column: str) -> None:
-    with pytest.raises(InputError, match="4 rejected rows have no reason, or a stage other than"):
-        count_outcomes(PAIRS, REJECTED.assign(**{column: ""}))
+    with pytest.raises(RuntimeError, match="4 rejected rows have no reason or stage"):
+        counted(rejected=REJECTED.assign(**{column: ""}))
 
 
 def test_the_log_says_what_became_of_each_corpus(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        count_outcomes(PAIRS, REJECTED)
+        counted()
     assert "a: 5 rows read; 2 kept, 2 empty_answer, 1 exact_duplicate, 1 screened_emails, 1 screened_phones." in (
         caplog.text
     )

@@ -228,6 +228,11 @@ def test_a_tokenizer_without_a_fast_form_is_an_error() -> None:
         passages(object(), documents(("b", "a", 0, "Text.")))
 
 
+def test_tokens_for_less_than_a_character_name_their_key(tokenizer: Any) -> None:
+    with pytest.raises(InputError, match=r"^data_engineering\.passages\.tokens is 1, less than one character needs"):
+        passages(tokenizer, documents(("b", "a", 0, "痛风")), tokens=1)
+
+
 def test_marks_that_are_never_closed_cost_little() -> None:
     # In the square of their number, these would take hours.
     text = "# a" + " " * 50_000 + "b" + "#" * 50_000 + "c\n\n" + " **a" * 50_000 + "\n\n" + "[" * 50_000
@@ -236,7 +241,7 @@ def test_marks_that_are_never_closed_cost_little() -> None:
 
 def test_a_real_textbook_loses_no_word(real_corpora: Path, tokenizer: Any) -> None:
     folder = str(real_corpora / "textbooks" / "nutrition")
-    records = pd.concat(read_documents(fsspec.filesystem("file"), folder, "nutrition", "utf-8"))[:20]
+    records = pd.concat(read_documents(fsspec.filesystem("file"), folder, "nutrition", "utf-8", "textbooks"))[:20]
     records["book"] = "nutrition"
     source = PassageSource("nutrition", "CC-BY-4.0", "documents", Chunks(lambda: [records]))
     unscreened = dict.fromkeys(set(ScreeningParams.model_fields) - {"presidio"}, "ignore")

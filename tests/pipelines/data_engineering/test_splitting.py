@@ -128,6 +128,20 @@ def test_corpora_keep_their_shares() -> None:
         assert (part["corpus"] == "small").sum() * 4 == len(part)
 
 
+def test_the_publishers_of_a_corpus_keep_their_shares() -> None:
+    pairs = distinct(400)
+    pairs["source"] = ["NIDDK" if row % 4 == 0 else "GHR" for row in range(400)]
+    for mode in ("group", "random"):
+        for part in frames(split_pairs(pairs, split(train=40, validation=8, test=80, mode=mode))):
+            assert (part["source"] == "NIDDK").sum() * 4 == len(part)
+
+
+def test_counts_are_met_exactly_with_a_publisher_a_pair() -> None:
+    pairs = distinct(60)
+    pairs["source"] = [f"publisher {row}" for row in range(60)]
+    assert [len(part) for part in frames(split_pairs(pairs, split(train=20, validation=7, test=13)))] == [20, 7, 13]
+
+
 def test_the_test_set_stays_when_other_sizes_change_and_differs_by_seed() -> None:
     pairs = distinct(60)
     test = split_pairs(pairs, split(train=10, test=20))[2]["id"]

@@ -87,15 +87,6 @@ def test_tables_hold_the_counts(report: str) -> None:
     )
 
 
-def test_lost_rows_are_said_at_the_top(inputs: dict[str, Any]) -> None:
-    outcomes = inputs["row_outcomes"]
-    page = Page(
-        make_outputs({**inputs, "row_outcomes": outcomes[outcomes["outcome"] != "empty_answer"]})["data_report"]
-    )
-    assert "60 rows are not accounted for." in page.text
-    assert "but for 60 rows not accounted for" in page.text
-
-
 def test_leakage_is_drawn_where_there_is_some(inputs: dict[str, Any], page: Page) -> None:
     clean = inputs["leakage"].assign(pairs=0, share=0.0)
     without = Page(make_outputs({**inputs, "leakage": clean})["data_report"])

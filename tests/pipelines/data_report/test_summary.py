@@ -11,7 +11,6 @@ import pytest
 from med_lora.pipelines.data_report.summary import summarise_data
 
 from .conftest import CLASSES
-from .reports import make_outputs
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +20,11 @@ def summary(outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_rows_read_are_kept_or_left_out(summary: dict[str, Any]) -> None:
-    assert summary["rows"] == {"read": 320, "kept": 230, "left_out": 90, "unexplained": 0}
+    assert summary["rows"] == {"read": 320, "kept": 230, "left_out": 90}
     medquad, exchanges = summary["corpora"]
     assert medquad["left_out"] == {"parse": 60, "clean": 10, "deduplicate": 6, "decontaminate": 4}
     assert (exchanges["read"], exchanges["kept"], exchanges["left_out"]["deduplicate"]) == (120, 110, 9)
     assert sum(reason["rows"] for reason in summary["reasons"]) == 90
-
-
-def test_rows_without_an_outcome_are_counted(inputs: dict[str, Any]) -> None:
-    outcomes = inputs["row_outcomes"]
-    lost = outcomes[outcomes["outcome"] != "empty_answer"]
-    assert make_outputs({**inputs, "row_outcomes": lost})["data_summary"]["rows"]["unexplained"] == 60
 
 
 def test_reasons_follow_the_stages_and_the_rows(summary: dict[str, Any]) -> None:

@@ -73,6 +73,12 @@ def test_rows_of_grounded_pairs(passages: pd.DataFrame, tmp_path: Path) -> None:
     ]
 
 
+def test_a_pair_from_a_page_has_the_pages_document_and_focus(passages: pd.DataFrame, tmp_path: Path) -> None:
+    pages = passages.assign(book=["textbooks", "lungs"], chapter=["Gout", "Asthma"])
+    pairs, _, _ = generate(pages, tmp_path, pairs_of(GOUT), pairs_of(ASTHMA))
+    assert pairs[["document", "focus"]].to_numpy().tolist() == [["Gout", "Gout"], ["lungs/Asthma", ""]]
+
+
 def test_every_request_ends_as_rows(passages: pd.DataFrame, tmp_path: Path) -> None:
     script = [
         pairs_of(GOUT, INVENTED, DOSE, ABOVE),

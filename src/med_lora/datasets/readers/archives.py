@@ -8,6 +8,7 @@ import zlib
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, BinaryIO
+from xml.etree.ElementTree import Element, ParseError
 
 from med_lora.datasets.errors import DatasetInputError
 
@@ -91,6 +92,26 @@ class Archive:
     def _damaged(self, error: Exception) -> DatasetInputError:
         reason = " ".join(str(error).split()) or type(error).__name__
         return DatasetInputError(f"{self.place} is no readable zip file ({reason}); get it again.")
+
+
+def read_xml(content: bytes, place: str) -> Element:
+    """Root element of an XML document; no DTD is fetched, and one that declares entities is refused.
+
+    Raises:
+        DatasetInputError: if it is no XML, declares entities, or is in an encoding that the parser does not know.
+    """
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        root: Element = fromstring(content)
+    # ValueError and LookupError: an encoding that the parser does not know.
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        reason = " ".join(str(error).split())
+        raise DatasetInputError(
+            f"{place} is no XML that can be read ({reason}); mend it, or get the file again."
+        ) from error
+    return root
 
 
 def is_content(name: str) -> bool:

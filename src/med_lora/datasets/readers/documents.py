@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import PurePosixPath
@@ -12,19 +13,22 @@ import pandas as pd
 from med_lora.datasets.errors import DatasetInputError
 from med_lora.datasets.readers.archives import list_files
 from med_lora.datasets.readers.epub import read_epub
+from med_lora.datasets.readers.streams import wrong_encoding
 
 COLUMNS = ["row", "book", "chapter", "page", "text", "fault"]
 ENDINGS = (".epub", ".md", ".pdf", ".txt")
 TEXT_LIMIT = 256 * 1024**2
+_NUMBERED_FILE = re.compile(r"\d+[^\w/][^/]*")
 # What lies beside books and is none.
 _ABOUT = ("readme", "licence", "license")
 
 
-def read_documents(filesystem: Any, path: str, place: str, encoding: str) -> Iterator[pd.DataFrame]:
+def read_documents(filesystem: Any, path: str, place: str, encoding: str, corpus: str) -> Iterator[pd.DataFrame]:
     """Text of documents, in the order of their names.
 
     A folder holds books, each a folder of files (``book`` is its name, ``chapter`` a file's name below it without the
-    ending) or a file (both are its name without the ending); a path may also be one file. In an EPUB the chapters are
+    ending) or a file (both are its name without the ending); a path may also be one file. A folder of nothing but files
+    whose names begin with a number is one book. In an EPUB the chapters are
     those of the book. Hidden files and those of other endings than .epub, .md, .pdf and .txt are left out, and so are
     README and LICENSE files beside the books.
 
@@ -33,6 +37,7 @@ def read_documents(filesystem: Any, path: str, place: str, encoding: str) -> Ite
         path: a file or a folder.
         place: its name in messages.
         encoding: of markdown and plain text.
+        corpus: name of the corpus, for messages that name its parameters.
 
     Yields:
         A table of ``COLUMNS``, all text, for each file: one row for a markdown or text file or a chapter of an EPUB
@@ -44,15 +49,19 @@ def read_documents(filesystem: Any, path: str, place: str, encoding: str) -> Ite
             over 256 MiB of text.
     """
     numbers = count()
-    for file, name in _files(filesystem, path, place):
+    files = _files(filesystem, path, place)
+    is_one_book = len(files) > 1 and all(_NUMBERED_FILE.fullmatch(name) for _, name in files)
+    for file, name in files:
         where = f"{place}/{name}" if name else place
         relative = PurePosixPath(name or file)
         chapter = "/".join([*relative.parts[1:-1], relative.stem]) if name else relative.stem
         book = relative.parts[0] if len(relative.parts) > 1 and name else relative.stem
+        if is_one_book:
+            book = PurePosixPath(path).name
         with filesystem.open(file, "rb") as stream:
             rows = [
                 (f"{next(numbers):08d}", book, title or chapter, page, text, fault)
-                for title, page, text, fault in _read(stream, relative.suffix.lower(), where, encoding)
+                for title, page, text, fault in _read(stream, relative.suffix.lower(), where, encoding, corpus)
             ]
         yield pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
@@ -72,14 +81,14 @@ def _files(filesystem: Any, path: str, place: str) -> list[tuple[str, str]]:
     return [(f"{root}/{name}", name) for name in names]
 
 
-def _read(stream: BinaryIO, ending: str, place: str, encoding: str) -> Iterator[tuple[str, str, str, str]]:
+def _read(stream: BinaryIO, ending: str, place: str, encoding: str, corpus: str) -> Iterator[tuple[str, str, str, str]]:
     """Title of the chapter (``""`` where only the file has a name), page, text and fault of each part of a file."""
     if ending == ".pdf":
         parts = (("", page, text, fault) for page, text, fault in _pdf_pages(stream, place))
     elif ending == ".epub":
         parts = ((title, "0", text, "") for title, text in read_epub(stream, place))
     else:
-        yield "", "0", _decode(stream, place, encoding), ""
+        yield "", "0", _decode(stream, place, encoding, corpus), ""
         return
     size, filled = 0, False
     for part in parts:
@@ -94,17 +103,14 @@ def _read(stream: BinaryIO, ending: str, place: str, encoding: str) -> Iterator[
         )
 
 
-def _decode(stream: BinaryIO, place: str, encoding: str) -> str:
+def _decode(stream: BinaryIO, place: str, encoding: str, corpus: str) -> str:
     content = stream.read(TEXT_LIMIT + 1)
     if len(content) > TEXT_LIMIT:
         raise DatasetInputError(f"{place} holds more than the limit of {TEXT_LIMIT} bytes; divide it into chapters.")
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise DatasetInputError(
-            f"{place} is not {encoding}: byte {content[error.start]:#04x} at offset {error.start}; convert it, or set "
-            "the encoding of the corpus."
-        ) from error
+        raise wrong_encoding(place, encoding, corpus, error) from error
 
 
 def _pdf_pages(stream: BinaryIO, place: str) -> Iterator[tuple[str, str, str]]:

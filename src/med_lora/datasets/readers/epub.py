@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 from pathlib import PurePosixPath
 from typing import BinaryIO
 from urllib.parse import unquote
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
 from med_lora.datasets.errors import DatasetInputError
-from med_lora.datasets.readers.archives import Archive
+from med_lora.datasets.readers.archives import Archive, read_xml
 
 # Font obfuscation, which leaves the text readable; all other encryption is a rights management.
 _FONT_ALGORITHMS = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
@@ -200,20 +200,7 @@ def _read(archive: Archive, name: str) -> bytes:
 
 
 def _xml(archive: Archive, name: str) -> Element:
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
-
-    content = _read(archive, name)
-    try:
-        # An NCX names the DTD of its format; declaring entities is refused, and no DTD is fetched.
-        root: Element = fromstring(content)
-    # ValueError and LookupError: an encoding that the parser does not know.
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        reason = " ".join(str(error).split())
-        raise DatasetInputError(
-            f"{archive.place}, member {name} is no XML that can be read ({reason}); get the book again."
-        ) from error
-    return root
+    return read_xml(_read(archive, name), f"{archive.place}, member {name}")
 
 
 def _text(archive: Archive, name: str) -> str:

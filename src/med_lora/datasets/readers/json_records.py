@@ -131,7 +131,7 @@ def _whole_text(source: Source) -> str:
     try:
         return content.decode(line_encoding(source)).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise wrong_encoding(source, error, 0) from error
+        raise wrong_encoding(source.place, source.encoding, source.corpus, error) from error
 
 
 def _keyed(content: dict[str, Any], fields: Fields) -> Iterator[tuple[str, list[str] | Fault]]:

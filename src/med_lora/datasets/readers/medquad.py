@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
 import pandas as pd
 
 from med_lora.datasets.errors import DatasetInputError
-from med_lora.datasets.readers.archives import MEMBER_LIMIT, Archive, is_content, list_files
+from med_lora.datasets.readers.archives import MEMBER_LIMIT, Archive, is_content, list_files, read_xml
 
 COLUMNS = [
     "row",
@@ -20,7 +20,6 @@ COLUMNS = [
     "focus",
     "concepts",
     "pair",
-    "question_id",
     "question_type",
     "question",
     "answer",
@@ -103,17 +102,7 @@ def _documents(names: Iterable[str], place: str) -> list[tuple[str, str]]:
 
 
 def _parse(content: bytes, name: str, place: str) -> Element:
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
-
-    try:
-        root: Element = fromstring(content, forbid_dtd=True)
-    # ValueError and LookupError: an encoding that the parser does not know.
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        reason = " ".join(str(error).split())
-        raise DatasetInputError(
-            f"{place}, member {name} is no XML that can be read ({reason}); mend or remove it."
-        ) from error
+    root = read_xml(content, f"{place}, member {name}")
     if _first(root, "QAPairs", "qaPairs") is None:
         raise DatasetInputError(
             f"{place}, member {name} is no MedQuAD document: it has no QAPairs element; mend or remove it."
@@ -140,8 +129,7 @@ def _pairs(root: Element, document: str) -> Iterator[list[str]]:
         if question is None:
             yield [row, *[""] * (len(COLUMNS) - 2), "missing_question"]
             continue
-        ids = [number, question.get("qid") or "", question.get("qtype") or ""]
-        yield [row, *head, *ids, _text(question), _text(answer), ""]
+        yield [row, *head, number, question.get("qtype") or "", _text(question), _text(answer), ""]
 
 
 def _first(element: Element, *tags: str) -> Element | None:

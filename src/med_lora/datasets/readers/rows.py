@@ -20,8 +20,8 @@ CHUNK_CHARACTERS = 16_000_000
 MAX_RECORD_BYTES = 16 * 2**20
 # Columns that may hold a list or an object; it passes as JSON text.
 STRUCTURED = frozenset({"messages", "options", "choices", "CONTEXTS"})
-# Other cells of a first row may be a record's text, which messages must not show.
-_NAME = re.compile(r"[\w;:/()#%.-]{1,40}( [\w;:/()#%.-]{1,20}){0,2}")
+# A first row whose cells do not all look like names may be a record's, which messages must not show.
+_NAME = re.compile(r"[^\W\d][\w;:/()#%.-]{0,39}( [\w;:/()#%.-]{1,20}){0,2}")
 
 
 class Fault(str):
@@ -89,22 +89,22 @@ def file_columns(source: Source, names: Sequence[str]) -> dict[str, str]:
     missing = next((column for column in source.columns if column in wanted and column not in found), None)
     missing = missing or missing_column(source.layout, found)
     if missing is not None:
-        raise DatasetInputError(f"{source.place} has no column {_lack(wanted[missing], names)}")
+        raise DatasetInputError(f"{source.place} has no column {_lack(wanted[missing], names, source.corpus)}")
     twice = next((name for name in found.values() if names.count(name) > 1), None)
     if twice is not None:
         raise DatasetInputError(f"{source.place} has more than one column {twice!r}; rename or remove all but one.")
     return found
 
 
-def _lack(name: str, names: Sequence[str]) -> str:
-    folded = {other.casefold(): other for other in names if _NAME.fullmatch(other)}
+def _lack(name: str, names: Sequence[str], corpus: str) -> str:
+    known = names if all(_NAME.fullmatch(other) for other in names) else []
+    folded = {other.casefold(): other for other in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=1)
     hint = f" (nearest: {folded[near[0]]!r})" if near else ""
-    shown = [other if _NAME.fullmatch(other) else f"({len(other)} characters)" for other in names[:20]]
-    listed = ", ".join(shown) + (", ..." if len(names) > 20 else "")
+    listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
     return (
-        f"{name!r}{hint} and has {listed or 'none'}; set `columns` of this corpus to the file's names, or to numbers "
-        "from 0 where it has no header."
+        f"{name!r}{hint} and has {listed or f'{len(names)} columns without names'}; set corpora.{corpus}.columns to "
+        "the file's names, or to numbers from 0 where it has no header."
     )
 
 

@@ -19,6 +19,7 @@ class Source:
         layout: columns looked for.
         columns: column of the layout -> column of the file, where the two differ.
         encoding: character encoding of text files.
+        corpus: name of the corpus, for messages that name its parameters.
     """
 
     place: str
@@ -26,3 +27,4 @@ class Source:
     layout: Layout
     columns: Mapping[str, str]
     encoding: str
+    corpus: str

@@ -51,8 +51,8 @@ def _checked(source: Source, raw: Iterator[bytes]) -> Iterator[bytes]:
     zeros = [byte == 0 for byte in head[:4]]
     if head.startswith(_WIDE_MARKS) or zeros in ([False, True, False, True], [True, False, True, False]):
         raise DatasetInputError(
-            f"{source.place} is UTF-16 or UTF-32, not {source.encoding}; set `encoding` of this corpus to utf-16 (or "
-            "utf-32), or convert the file to UTF-8."
+            f"{source.place} is UTF-16 or UTF-32, not {source.encoding}; set corpora.{source.corpus}.encoding to "
+            "utf-16 (or utf-32), or convert the file to UTF-8."
         )
     if head:
         yield head
@@ -67,20 +67,24 @@ def _transcoded(source: Source, raw: Iterator[bytes]) -> Iterator[bytes]:
             text = decoder.decode(block)
         except UnicodeDecodeError as error:
             # The decoder puts the unfinished end of the block before in front.
-            raise wrong_encoding(source, error, offset - len(error.object) + len(block)) from error
+            start = offset - len(error.object) + len(block)
+            raise wrong_encoding(source.place, source.encoding, source.corpus, error, start) from error
         offset += len(block)
         yield text.encode()
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise wrong_encoding(source, error, offset - len(error.object)) from error
+        start = offset - len(error.object)
+        raise wrong_encoding(source.place, source.encoding, source.corpus, error, start) from error
 
 
-def wrong_encoding(source: Source, error: UnicodeDecodeError, offset: int) -> DatasetInputError:
+def wrong_encoding(
+    place: str, encoding: str, corpus: str, error: UnicodeDecodeError, offset: int = 0
+) -> DatasetInputError:
     """The error of bytes that are not in the corpus' encoding; ``offset`` is where what was decoded begins."""
     return DatasetInputError(
-        f"{source.place} is not {source.encoding}: byte {error.object[error.start]:#04x} at offset "
-        f"{offset + error.start}; set `encoding` of this corpus to the file's own, or convert the file to UTF-8."
+        f"{place} is not {encoding}: byte {error.object[error.start]:#04x} at offset {offset + error.start}; set "
+        f"corpora.{corpus}.encoding to the file's own, or convert the file to UTF-8."
     )
 
 

@@ -58,7 +58,8 @@ class _Lines:
         try:
             return line.decode(self._encoding)
         except UnicodeDecodeError as error:
-            raise wrong_encoding(self._source, error, offset) from error
+            place, encoding, corpus = self._source.place, self._source.encoding, self._source.corpus
+            raise wrong_encoding(place, encoding, corpus, error, offset) from error
 
 
 def read_csv(source: Source, separator: str = ",") -> Iterator[pd.DataFrame]:
@@ -129,13 +130,13 @@ def _positions(source: Source, first: list[str]) -> dict[str, int] | None:
     missing = missing_column(source.layout, positions)
     if missing is not None:
         raise DatasetInputError(
-            f"{source.place} has no header, and `columns` gives no number for {missing}; add the position of that "
-            "column, from 0."
+            f"{source.place} has no header, and corpora.{source.corpus}.columns gives no number for {missing}; add the "
+            "position of that column, from 0."
         )
     if max(positions.values()) >= len(first):
         raise DatasetInputError(
-            f"{source.place} has {len(first)} columns, and `columns` asks for number {max(positions.values())} (from "
-            "0); give the position of a column that exists."
+            f"{source.place} has {len(first)} columns, and corpora.{source.corpus}.columns asks for number "
+            f"{max(positions.values())} (from 0); give the position of a column that exists."
         )
     return positions
 
@@ -266,7 +267,7 @@ def _check_kind(source: Source, field: pa.Field, structured: bool) -> None:
     if not _is_taken(field.type, structured):
         raise DatasetInputError(
             f"{source.place}, column {field.name!r} must hold text, numbers{' or lists' if structured else ''}, not "
-            f"{field.type}; convert the column, or set `columns` of this corpus to another."
+            f"{field.type}; convert the column, or set corpora.{source.corpus}.columns to another."
         )
 
 

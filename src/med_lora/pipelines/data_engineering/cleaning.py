@@ -40,8 +40,9 @@ def clean_corpus(
 
     Args:
         pairs: chunks with ``PAIR_COLUMNS``.
-        cleaning: bounds of an answer in words, and the language. An exam's answer may be shorter: pairs with a
-            ``choice`` have no lower bound.
+        cleaning: bounds of an answer in words, and the language. There is no lower bound for the answer of an exam
+            (a pair with a ``choice``) and for one that a language model was asked to keep short (``question_type``
+            short of the corpus generated).
         screening: what happens to each class of identifiers.
         artefacts: what the making of the corpus left in its text.
 
@@ -60,10 +61,16 @@ def _clean(
     screener = Screener(screening)
     patterns = [(re.compile(artefact.pattern), artefact.replacement) for artefact in artefacts]
     for chunk in pairs:
-        rows = zip(*(chunk[name] for name in ("focus", "question", "answer", "choice", "fault")), strict=True)
+        is_exam = chunk["choice"] != ""
+        may_be_short = is_exam | (chunk["corpus"].eq("generated") & chunk["question_type"].eq("short"))
+        columns = (chunk["focus"], chunk["question"], chunk["answer"], is_exam, may_be_short, chunk["fault"])
         cleaned = [
-            _Pair("", "", "", "", fault) if fault else _clean_pair(row, bool(choice), patterns, screener, cleaning)
-            for *row, choice, fault in rows
+            _Pair("", "", "", "", fault)
+            if fault
+            else _clean_pair(
+                texts, exam, (1 if short else cleaning.min_answer_words, cleaning.max_answer_words), patterns, screener
+            )
+            for *texts, exam, short, fault in zip(*columns, strict=True)
         ]
         yield _as_table(chunk, _in_language(cleaned, cleaning.language))
 
@@ -71,11 +78,11 @@ def _clean(
 def _clean_pair(
     texts: list[str],
     is_exam: bool,
+    answer_words: tuple[int, int],
     artefacts: list[tuple[re.Pattern[str], str | None]],
     screener: Screener,
-    cleaning: CleaningParams,
 ) -> _Pair:
-    """The pair of a focus, a question and an answer."""
+    """The pair of a focus, a question and an answer of so many words at least and at most."""
     focus, question, answer = map(clean_text, texts)
     for pattern, replacement in artefacts:
         if not pattern.search(question) and not pattern.search(answer):
@@ -85,7 +92,7 @@ def _clean_pair(
         question, answer = (clean_text(pattern.sub(replacement, text)) for text in (question, answer))
     question = _SPACE_BEFORE_MARK.sub("", question)
     # Before screening, which takes longest, and longest on the longest texts.
-    reason = _unfit(question, answer, cleaning, is_exam)
+    reason = _unfit(question, answer, *answer_words)
     if reason:
         return _Pair("", "", "", "", reason)
     screened = [_screen(text, screener, is_exam) for text in (focus, question, answer)]
@@ -97,16 +104,16 @@ def _clean_pair(
     return _Pair(focus, question, answer, found, "")
 
 
-def _unfit(question: str, answer: str, cleaning: CleaningParams, is_exam: bool) -> str:
+def _unfit(question: str, answer: str, fewest: int, most: int) -> str:
     """Why a pair is empty or of the wrong length, or ``""``; a text without a letter or digit is empty."""
     if not has_words(question):
         return "empty_question"
     if not has_words(answer):
         return "empty_answer"
     words = len(answer.split())
-    if words < cleaning.min_answer_words and not is_exam:
+    if words < fewest:
         return "answer_too_short"
-    return "answer_too_long" if words > cleaning.max_answer_words else ""
+    return "answer_too_long" if words > most else ""
 
 
 def _screen(text: str, screener: Screener, has_options: bool) -> Screened:

@@ -19,7 +19,7 @@ FEWEST_TEST_PAIRS = 2
 
 
 class Group(NamedTuple):
-    """Pairs that stay together: the corpora they come from, joined by "+", and their rows in the table."""
+    """Pairs that stay together: the strata they come from, joined by "+", and their rows in the table."""
 
     stratum: str
     rows: list[int]
@@ -39,15 +39,15 @@ class Draw(NamedTuple):
     unused: dict[int, str]
 
 
-def shuffled(groups: Sequence[Sequence[int]], ids: Sequence[str], corpora: Sequence[str], seed: int) -> list[Group]:
-    """The groups of rows in the order of a hash of the seed and their first id."""
+def shuffled(groups: Sequence[Sequence[int]], ids: Sequence[str], strata: Sequence[str], seed: int) -> list[Group]:
+    """The groups of rows in the order of a hash of the seed and their first id; ids and strata are those of rows."""
 
     def position(rows: Sequence[int]) -> tuple[bytes, str]:
         first = min(ids[row] for row in rows)
         return hashlib.sha256(f"{seed}\n{first}".encode()).digest(), first
 
     ordered = sorted(groups, key=position)
-    return [Group("+".join(sorted({corpora[row] for row in rows})), list(rows)) for rows in ordered]
+    return [Group("+".join(sorted({strata[row] for row in rows})), list(rows)) for rows in ordered]
 
 
 def draw_splits(free: list[Group], sizes: Mapping[str, Size], links: set[tuple[int, int]]) -> Draw:

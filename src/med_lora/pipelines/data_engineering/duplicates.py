@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,14 +77,6 @@ def progress(items: Collection[Item], description: str) -> Iterator[Item]:
     from tqdm import tqdm
 
     yield from tqdm(items, desc=description, disable=None, leave=False)
-
-
-def jaccard(left: Hashes, right: Hashes) -> float:
-    """Exact Jaccard similarity of two shingle sets; 0 where one is empty."""
-    if not len(left) or not len(right):
-        return 0.0
-    shared = len(np.intersect1d(left, right, assume_unique=True))
-    return shared / (len(left) + len(right) - shared)
 
 
 def _bands(threshold: float, permutations: int) -> tuple[int, int]:
@@ -200,24 +193,37 @@ def _shared_buckets(keys: Hashes) -> list[list[int]]:
     return buckets_of
 
 
-def repeats(sets: Sequence[Hashes], threshold: float, permutations: int = PERMUTATIONS) -> list[bool]:
-    """Which sets nearly repeat an earlier one that is no repeat itself (Jaccard similarity >= threshold)."""
+def repeats(
+    sets: Sequence[Hashes],
+    threshold: float,
+    permutations: int = PERMUTATIONS,
+    differ: Callable[[int, int], bool] = lambda first, second: False,
+) -> list[bool]:
+    """Which sets nearly repeat an earlier one that is no repeat itself.
+
+    They do with at least the Jaccard similarity ``threshold``, unless ``differ`` says of the two positions that they do
+    not mean the same.
+    """
     index = SimilarSets(sets, threshold, permutations)
     found: list[bool] = []
     for key in progress(range(len(sets)), "near duplicates"):
-        found.append(bool(index.similar(key)))
+        found.append(any(not differ(other, key) for other in index.similar(key)))
         if not found[key]:
             index.add(key)
     return found
 
 
-def similar_pairs(sets: Sequence[Hashes], threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs of positions, the earlier one first, whose sets have at least the Jaccard similarity ``threshold``."""
+def similar_pairs(sets: Sequence[Hashes], threshold: float, compared: int | None = None) -> Iterator[tuple[int, int]]:
+    """Pairs of positions, the earlier one first, whose sets have at least the Jaccard similarity ``threshold``.
+
+    The first ``compared`` sets (None: all) are compared with all, the others with those alone.
+    """
     index = SimilarSets(sets, threshold)
     for key in progress(range(len(sets)), "similar pairs"):
         for other in index.similar(key):
             yield other, key
-        index.add(key)
+        if compared is None or key < compared:
+            index.add(key)
 
 
 def nearest(queries: Sequence[Hashes], references: Sequence[Hashes], threshold: float) -> list[int]:
@@ -225,27 +231,33 @@ def nearest(queries: Sequence[Hashes], references: Sequence[Hashes], threshold: 
 
     Every query is compared with every reference that shares an element with it: nothing is left to chance.
     """
+    lengths = np.fromiter(map(len, references), dtype=np.int64, count=len(references))
+    found: list[int] = []
+    for query, (places, shared) in zip(queries, _sharing(queries, references), strict=True):
+        similarity = shared / (len(query) + lengths[places] - shared)
+        best = int(np.argmax(similarity)) if len(places) else -1
+        found.append(int(places[best]) if best >= 0 and similarity[best] >= threshold else -1)
+    return found
+
+
+def contained(queries: Sequence[Hashes], references: Sequence[Hashes], share: float) -> list[bool]:
+    """For each query whether one reference holds at least this share of its elements; an empty query is in none."""
+    return [
+        bool(len(query)) and int(shared.max(initial=0)) / len(query) >= share
+        for query, (_, shared) in zip(queries, _sharing(queries, references), strict=True)
+    ]
+
+
+def _sharing(queries: Sequence[Hashes], references: Sequence[Hashes]) -> Iterator[tuple[Positions, Positions]]:
+    """For each query the positions of the references that share elements with it, in order, and how many they share."""
     from scipy.sparse import csr_array
 
     lengths, ids, hashes = _numbered([*references, *queries])
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     held = csr_array((np.ones(len(ids), dtype=np.int32), ids, bounds), shape=(len(lengths), len(hashes)))
     transposed = held[: len(references)].T.tocsr()
-    found: list[int] = []
     for start in range(len(references), len(lengths), _QUERIES_PER_BLOCK):
-        rows = slice(start, min(start + _QUERIES_PER_BLOCK, len(lengths)))
-        found += _best(held[rows] @ transposed, lengths[rows], lengths, threshold)
-    return found
-
-
-def _best(shared: Any, sizes: Positions, lengths: Positions, threshold: float) -> list[int]:
-    """For each row of the matrix of shared elements the column of the highest similarity, -1 below the threshold."""
-    shared.sort_indices()
-    best: list[int] = []
-    for row, size in enumerate(sizes):
-        columns = shared.indices[shared.indptr[row] : shared.indptr[row + 1]]
-        counts = shared.data[shared.indptr[row] : shared.indptr[row + 1]]
-        similarity = counts / (size + lengths[columns] - counts)
-        place = int(np.argmax(similarity)) if len(columns) else -1
-        best.append(int(columns[place]) if place >= 0 and similarity[place] >= threshold else -1)
-    return best
+        shared = held[start : min(start + _QUERIES_PER_BLOCK, len(lengths))] @ transposed
+        shared.sort_indices()
+        for first, end in pairwise(shared.indptr.tolist()):
+            yield shared.indices[first:end], shared.data[first:end]

@@ -60,8 +60,9 @@ def group_pairs(pairs: pd.DataFrame) -> Grouping:
 
     Pairs are in one group if they share a key of :func:`equality_keys`, or if the Jaccard similarity of their
     word-3-gram sets is high: at least 0.7 for question and answer together or for the answer alone (exams left
-    out), at least 0.5 for free questions (see :func:`is_free`). A link by similarity that would grow a group
-    beyond 1 % of the pairs and beyond 20 is refused and returned, the earlier row first; links by equality always hold.
+    out), at least 0.5 for two questions (:func:`question_sets`) of which one is free (see :func:`is_free`). A link by
+    similarity that would grow a group beyond 1 % of the pairs and beyond 20 is refused and returned, the earlier row
+    first; links by equality always hold.
 
     Args:
         pairs: table of pairs with unique ids.
@@ -71,14 +72,17 @@ def group_pairs(pairs: pd.DataFrame) -> Grouping:
         _join_equal(components, keys)
     bound = max(SMALLEST_BOUND, int(LARGEST_SHARE * len(pairs)))
     everywhere = list(range(len(pairs)))
-    free = [row for row, free in enumerate(is_free(pairs)) if free]
     questions, answers = (list(word_hashes(pairs[name])) for name in ("question", "answer"))
     both = [shingles(np.concatenate(texts)) for texts in zip(questions, answers, strict=True)]
     refused = _join_similar(components, both, everywhere, SIMILARITY, bound)
     del both
     written = [row for row in everywhere if not pairs["choice"].iat[row]]
     refused |= _join_similar(components, [shingles(answers[row]) for row in written], written, SIMILARITY, bound)
-    refused |= _join_similar(components, [shingles(questions[row]) for row in free], free, QUESTION_SIMILARITY, bound)
+    free = is_free(pairs)
+    asked = sorted(everywhere, key=lambda row: not free[row])
+    of_questions = question_sets(questions)
+    sets = [of_questions[row] for row in asked]
+    refused |= _join_similar(components, sets, asked, QUESTION_SIMILARITY, bound, compared=sum(free))
     numbers: dict[int, int] = {}
     groups = [numbers.setdefault(components.root(row), len(numbers)) for row in range(len(pairs))]
     return Grouping(pd.Series(groups, index=pairs.index, name="group", dtype="int64"), refused)
@@ -108,6 +112,22 @@ def is_free(pairs: pd.DataFrame) -> list[bool]:
     ]
 
 
+def question_sets(questions: Sequence[Hashes]) -> list[Hashes]:
+    """Word-3-gram sets of questions, without 3-grams that stand in more than 1 % of them and more than 20.
+
+    Such are the words of a template. They tell no question from another, and all questions that share them would have
+    to be compared with each other.
+    """
+    sets = [shingles(question) for question in questions]
+    if not sets:
+        return sets
+    joined = np.concatenate(sets)
+    values, counts = np.unique(joined, return_counts=True)
+    common = values[counts > max(SMALLEST_BOUND, LARGEST_SHARE * len(sets))]
+    is_rare = np.split(~np.isin(joined, common), np.cumsum([len(found) for found in sets])[:-1])
+    return [found[rare] for found, rare in zip(sets, is_rare, strict=True)]
+
+
 def _join_equal(components: Components, keys: Sequence[str]) -> None:
     first: dict[str, int] = {}
     for row, key in enumerate(keys):
@@ -116,12 +136,20 @@ def _join_equal(components: Components, keys: Sequence[str]) -> None:
 
 
 def _join_similar(
-    components: Components, sets: Sequence[Hashes], rows: Sequence[int], similarity: float, bound: int
+    components: Components,
+    sets: Sequence[Hashes],
+    rows: Sequence[int],
+    similarity: float,
+    bound: int,
+    compared: int | None = None,
 ) -> set[tuple[int, int]]:
-    """Join rows with similar sets as far as the bound allows, and return the links it refuses."""
+    """Join rows with similar sets as far as the bound allows, and return the links it refuses.
+
+    ``compared`` is that of :func:`similar_pairs`.
+    """
     refused: set[tuple[int, int]] = set()
-    for first, second in similar_pairs(sets, similarity):
-        left, right = rows[first], rows[second]
+    for first, second in similar_pairs(sets, similarity, compared):
+        left, right = sorted((rows[first], rows[second]))
         if components.root(left) == components.root(right):
             continue
         if components.joint_size(left, right) > bound:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 
 import pandas as pd
-
-from med_lora.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -16,12 +15,13 @@ STAGES = ("read", "parse", "clean", "deduplicate", "decontaminate")
 ALL = "all"
 
 
-def count_outcomes(pairs: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:
+def count_outcomes(pairs: pd.DataFrame, rejected: pd.DataFrame, *parsed: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Rows read = rows kept + rows rejected with a reason, for each corpus and for all.
 
     Args:
         pairs: the pairs kept; columns id, corpus and screened (classes found, joined by a space).
         rejected: the pairs left out; columns id, corpus, stage and reason.
+        parsed: what was read of each corpus, in chunks with the columns id and corpus.
 
     Returns:
         Columns ``OUTCOME_COLUMNS``. For each corpus, and for the corpus ``all``: one row ``kept`` of stage ``keep``;
@@ -29,12 +29,15 @@ def count_outcomes(pairs: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:
         for each class found in pairs that were kept, which are counted among ``kept`` as well.
 
     Raises:
-        InputError: if a row has two outcomes or a rejected one no reason, so that the rows would not add up.
+        RuntimeError: if a row was lost, counted twice, or rejected without a reason. That is a fault of this program.
     """
-    _check(pairs, rejected)
-    corpora = list(dict.fromkeys([*pairs["corpus"], *rejected["corpus"]]))
+    read: Counter[str] = Counter()
+    for chunks in parsed:
+        for chunk in chunks:
+            read.update(chunk["corpus"].tolist())
+    _check(pairs, rejected, read)
     counts = pd.concat(
-        [_count(name, pairs[pairs["corpus"] == name], rejected[rejected["corpus"] == name]) for name in corpora]
+        [_count(name, pairs[pairs["corpus"] == name], rejected[rejected["corpus"] == name]) for name in read]
         + [_count(ALL, pairs, rejected)],
         ignore_index=True,
     )
@@ -44,21 +47,17 @@ def count_outcomes(pairs: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:
     return counts
 
 
-def _check(pairs: pd.DataFrame, rejected: pd.DataFrame) -> None:
-    """Rows add up only if each stands in one table, once, and every rejected one says why."""
-    ids = pd.concat([pairs["id"], rejected["id"]], ignore_index=True)
-    twice = ids[ids.duplicated()]
+def _check(pairs: pd.DataFrame, rejected: pd.DataFrame, read: Counter[str]) -> None:
+    """Every row read stands in one of the tables, once, and every rejected one says why."""
+    ends = pd.concat([pairs[["id", "corpus"]], rejected[["id", "corpus"]]], ignore_index=True)
+    if ends["corpus"].value_counts().to_dict() != +read:
+        raise RuntimeError(f"{read.total()} rows were read, but {len(ends)} were kept or rejected.")
+    twice = ends.loc[ends["id"].duplicated(), "id"]
     if len(twice):
-        raise InputError(
-            f"{len(twice)} rows are both kept and rejected, or counted twice, such as {twice.iat[0]}, so rows read are "
-            "not rows kept and rejected; run the pipeline from its raw data again."
-        )
-    unexplained = rejected[(rejected["reason"] == "") | ~rejected["stage"].isin(STAGES)]
+        raise RuntimeError(f"{len(twice)} rows have two outcomes, such as {twice.iat[0]}.")
+    unexplained = rejected.loc[(rejected["reason"] == "") | ~rejected["stage"].isin(STAGES), "id"]
     if len(unexplained):
-        raise InputError(
-            f"{len(unexplained)} rejected rows have no reason, or a stage other than {', '.join(STAGES)}, such as "
-            f"{unexplained['id'].iat[0]}; run the pipeline from its raw data again."
-        )
+        raise RuntimeError(f"{len(unexplained)} rejected rows have no reason or stage, such as {unexplained.iat[0]}.")
 
 
 def _count(name: str, pairs: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:

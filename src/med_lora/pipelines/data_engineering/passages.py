@@ -81,9 +81,11 @@ def make_passages(
     rows: list[tuple[str, str, str, str, int, str, str]] = []
     numbers: Counter[tuple[str, str]] = Counter()
     seen: set[str] = set()
+    repeated = 0
     for book, chapter, page, text in splitter.split(_screened(chapters, Screener(screening), source.corpus)):
         key = comparison_key(text)
         if key in seen:
+            repeated += 1
             continue
         seen.add(key)
         numbers[book, chapter] += 1
@@ -91,7 +93,10 @@ def make_passages(
         rows.append((name, source.corpus, book, chapter, page, source.licence, text))
     if not rows:
         raise InputError(f"raw_{source.corpus} holds no paragraph of text; put documents or pages with text there.")
-    logger.info("%s: %d passages in %d chapters or pages.", source.corpus, len(rows), len(numbers))
+    logger.info(
+        "%s: %d passages in %d chapters or pages; %d that repeat one are left out.",
+        *(source.corpus, len(rows), len(numbers), repeated),
+    )
     columns = {column: "int64" if column == "page" else "str" for column in PASSAGE_COLUMNS}
     return pd.DataFrame(rows, columns=PASSAGE_COLUMNS).astype(columns)
 
@@ -99,17 +104,20 @@ def make_passages(
 def _screened(chapters: Iterable[Chapter], screener: Screener, corpus: str) -> Iterator[Chapter]:
     """The chapters with their identifiers masked, and without paragraphs that hold one to reject."""
     found: Counter[str] = Counter()
+    rejected = 0
     for book, chapter, paragraphs in chapters:
         kept = []
         for paragraph in paragraphs:
             heading, body = screener.screen(paragraph.heading), screener.screen(paragraph.body)
             found.update({*heading.found, *body.found})
-            if not heading.rejected and not body.rejected:
+            if heading.rejected or body.rejected:
+                rejected += 1
+            else:
                 kept.append(paragraph._replace(heading=heading.text, body=body.text))
         yield book, chapter, kept
     if found:
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(found.items()))
-        logger.info("%s: paragraphs in which screening found: %s.", corpus, counts)
+        logger.info("%s: screening found, in paragraphs: %s; %d paragraphs are left out.", corpus, counts, rejected)
 
 
 def _document_chapters(source: PassageSource) -> Iterator[Chapter]:
@@ -219,7 +227,10 @@ class Splitter:
                 continue
             parts = self._exact().chunk_indices(passage)
             if len(parts) < 2:
-                raise InputError(f"passages.tokens is {self._params.tokens}, less than one character needs; raise it.")
+                raise InputError(
+                    f"data_engineering.passages.tokens is {self._params.tokens}, less than one character needs; raise "
+                    "it."
+                )
             for start, part in self._fitting(parts, iter(self._lengths([_print(part) for _, part in parts]))):
                 yield offset + start, part
 

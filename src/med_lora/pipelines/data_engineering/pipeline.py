@@ -11,8 +11,8 @@ from kedro.pipeline import Node, Pipeline, node
 from med_lora.chunks import Chunks
 from med_lora.datasets import BaseModel
 from med_lora.parameters import CleaningParams, CorpusParams, PassageParams, ScreeningParams
-from med_lora.pipelines.data_engineering.benchmarks import remove_benchmark_overlap
 from med_lora.pipelines.data_engineering.cleaning import clean_corpus
+from med_lora.pipelines.data_engineering.decontamination import remove_benchmark_overlap
 from med_lora.pipelines.data_engineering.deduplication import deduplicate
 from med_lora.pipelines.data_engineering.leakage import measure_leakage
 from med_lora.pipelines.data_engineering.outcomes import count_outcomes
@@ -61,7 +61,12 @@ def _joint_nodes(of_pairs: list[str], benchmarks: tuple[str, ...]) -> list[Node]
             outputs=["qa_pairs", "rejected_pairs", "benchmark_overlap"],
             name="remove_benchmark_overlap",
         ),
-        node(count_outcomes, inputs=["qa_pairs", "rejected_pairs"], outputs="row_outcomes", name="count_outcomes"),
+        node(
+            count_outcomes,
+            inputs=["qa_pairs", "rejected_pairs", *(f"parsed_{name}" for name in of_pairs)],
+            outputs="row_outcomes",
+            name="count_outcomes",
+        ),
         node(
             split_pairs,
             inputs=["qa_pairs", "params:data_engineering.split"],

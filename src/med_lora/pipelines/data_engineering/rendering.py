@@ -22,8 +22,8 @@ def render_pairs(train: Any, validation: Any, test: Any, prompt: PromptParams, b
         base_model: its tokenizer gives chat template and end token.
 
     Returns:
-        A ``datasets.Dataset`` with the columns id, split, prompt, completion and messages (lists of role and content),
-        in the order of the splits.
+        A ``datasets.Dataset`` in the order of the splits, with the columns id, split, instruction (the system text, or
+        ""), input (the question), prompt, completion, output (the answer) and messages (lists of role and content).
     """
     from datasets import Dataset, Features, Value
 
@@ -32,12 +32,15 @@ def render_pairs(train: Any, validation: Any, test: Any, prompt: PromptParams, b
     for name, split in {"train": train, "validation": validation, "test": test}.items():
         pairs = split.to_pandas()
         rendered = to_prompt_completion(pairs, prompt, tokenizer)
-        tables.append(rendered.assign(split=name, messages=to_messages(pairs, prompt)["messages"].tolist()))
+        messages = to_messages(pairs, prompt)["messages"].tolist()
+        instructions = [turn["content"] if turn["role"] == "system" else "" for turn, *_ in messages]
+        parts = {"instruction": instructions, "input": pairs["question"].tolist(), "output": pairs["answer"].tolist()}
+        tables.append(rendered.assign(split=name, messages=messages, **parts))
     table = pd.concat(tables, ignore_index=True)
     text = Value("string")
     features = Features(
         {
-            **dict.fromkeys(["id", "split", "prompt", "completion"], text),
+            **dict.fromkeys(["id", "split", "instruction", "input", "prompt", "completion", "output"], text),
             "messages": [{"role": text, "content": text}],
         }
     )

@@ -23,9 +23,10 @@ def split_pairs(pairs: pd.DataFrame, split: SplitParams) -> tuple[Any, Any, Any,
     """Draw the splits; by group, pairs of one group (see :func:`group_pairs`) never straddle two of them.
 
     Groups are ordered by a hash of the seed and their first id, so the draw is the same on every machine and changes
-    little when the data change. Each split takes its share of every corpus in that order and passes over groups that do
-    not fit. A size given as a count is met exactly: where no group fits, the smallest one is taken and its surplus
-    pairs are in no split. A fraction is met as nearly as whole groups allow from below, with one group at least.
+    little when the data change. Each split takes its share of every source in that order and passes over groups that do
+    not fit; a source is a publisher within a corpus, or a corpus that names none. A size given as a count is met
+    exactly: where no group fits, the smallest one is taken and its surplus pairs are in no split. A fraction is met as
+    nearly as whole groups allow from below, with one group at least.
 
     Similar pairs that the bound on the size of groups keeps apart do not straddle splits either: those drawn for
     validation or training whose similar pair is in the test set, and those drawn for training whose similar pair is
@@ -53,7 +54,8 @@ def split_pairs(pairs: pd.DataFrame, split: SplitParams) -> tuple[Any, Any, Any,
     rows: dict[int, list[int]] = {}
     for row, number in enumerate(numbers):
         rows.setdefault(row if split.mode == "random" else number, []).append(row)
-    free = shuffled(list(rows.values()), pairs["id"].tolist(), pairs["corpus"].tolist(), split.seed)
+    sources = [f"{corpus}/{source}" for corpus, source in zip(pairs["corpus"], pairs["source"], strict=True)]
+    free = shuffled(list(rows.values()), pairs["id"].tolist(), sources, split.seed)
     drawn, unused = draw_splits(free, sizes, set() if split.mode == "random" else refused)
     if sizes["train"].pairs != 0 and not drawn["train"]:
         raise InputError(

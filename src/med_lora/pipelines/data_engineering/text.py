@@ -1,4 +1,4 @@
-"""Text of a record to plain text: mark-up, entities, odd characters and white space; masks; keys for comparison."""
+"""Text of a record to plain text: mark-up, entities, odd characters and white space; keys for comparison."""
 
 from __future__ import annotations
 
@@ -39,10 +39,23 @@ _INLINE = _tag(_INLINE_TAGS + "|sup")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _PERCENT_ESCAPE = re.compile(r"(?<=[^\W\d_])(?:%[0-9A-F]{2})+(?!\d)")
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
-# Controls, soft hyphen, zero-width and direction marks, private use, replacement character, non-characters.
+# Letters that PDFs take from the Symbol font; without them "BMI ≥ 30" would read "BMI 30".
+_SYMBOLS = {
+    "\uf061": "α",
+    "\uf062": "β",
+    "\uf06d": "µ",
+    "\uf0a3": "≤",
+    "\uf0b0": "°",
+    "\uf0b1": "±",
+    "\uf0b3": "≥",
+    "\uf0b4": "×",
+}
+_SYMBOL = re.compile(f"[{''.join(_SYMBOLS)}]")
+# Controls, soft hyphen, zero-width and direction marks, private use, non-characters. The replacement character stays:
+# it stands for a letter that was lost, and "10 \ufffdg" must not read "10 g".
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ue000-\uf8ff"
-    "\ud800-\udfff\ufeff\ufff9-\uffff\U000f0000-\U0010ffff]"
+    "\ud800-\udfff\ufeff\ufff9-\ufffc\ufffe\uffff\U000f0000-\U0010ffff]"
 )
 # What UTF-8 read as a one-byte encoding almost always holds; only such text is worth the price of a closer look.
 _MAYBE_MISREAD = re.compile("[\x80-\x9f\u00c2\u00c3\u00c5\u00ce-\u00d1\u00e2\u00f0\u201a\u221a]")
@@ -93,6 +106,7 @@ def _clean_once(text: str) -> str:
         text = _ENTITY.sub(_decode_entity, text)
     if "%" in text:
         text = _PERCENT_ESCAPE.sub(_decode_percent, text)
+    text = _SYMBOL.sub(lambda match: _SYMBOLS[match[0]], text)
     text = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
     text = _LIGATURE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = unicodedata.normalize("NFC", text)

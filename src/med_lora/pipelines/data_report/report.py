@@ -101,8 +101,6 @@ def state_summary(summary: dict[str, Any]) -> str:
     kept = share(rows["kept"] / rows["read"]) if rows["read"] else "0 %"
     sources = f"{len(corpora)} {'source' if len(corpora) == 1 else 'sources'}"
     sentences = [f"Of {rows['read']:,} rows read from {sources}, {rows['kept']:,} were kept as pairs ({kept})."]
-    if rows["unexplained"]:
-        sentences.append(f"{rows['unexplained']:,} rows are not accounted for.")
     sizes = [f"{split['name']} {split['pairs']:,}" for split in summary["splits"]]
     sentences.append(f"Pairs in the splits: {', '.join(sizes)}.")
     sentences.append(_state_worst_leakage(summary["leakage"]))

@@ -117,10 +117,10 @@ def _describe_corpora(ends: pd.DataFrame, titles: Mapping[str, str]) -> list[dic
 
 
 def _add_up(corpora: list[dict[str, Any]]) -> dict[str, int]:
-    """Totals over the corpora; ``unexplained`` is 0 unless rows were lost without a reason."""
+    """Totals over the corpora."""
     read, kept = (sum(corpus[name] for corpus in corpora) for name in ("read", "kept"))
     left_out = sum(sum(corpus["left_out"].values()) for corpus in corpora)
-    return {"read": read, "kept": kept, "left_out": left_out, "unexplained": read - kept - left_out}
+    return {"read": read, "kept": kept, "left_out": left_out}
 
 
 def _list_reasons(ends: pd.DataFrame, titles: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ LEAKAGE_WORDS = {
     "near_pair": "have nearly the question and answer of a training pair",
     "near_question": "have nearly the question of a training pair",
     "near_answer": "have nearly the answer of a training pair",
+    "contained_answer": "have an answer that mostly stands in that of a training pair",
 }
 ACTIONS = {
     "mask": "masked by a placeholder",

@@ -16,7 +16,7 @@ from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams
 from med_lora.pipelines.evaluation.arms import load_arm
 from med_lora.pipelines.evaluation.batches import batch_by_length, pad
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
-from med_lora.prompts import PairTokeniser, context_length
+from med_lora.prompts import PairTokeniser, context_length, end_tokens
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def generate_answers(
     completions = complete(
         model,
         [ids for ids, _ in prompts],
-        _end_tokens(model, tokenizer, tokeniser.end_id),
+        end_tokens(model, tokenizer, tokeniser.end_id),
         tokenizer.pad_token_id,
         evaluation.max_new_tokens,
         hardware.inference_batch_size,
@@ -100,13 +100,6 @@ def complete(
             bar.update(len(batch))
             bar.set_postfix_str(f"{tokens / (time.perf_counter() - started):.0f} tokens/s")
     return completions
-
-
-def _end_tokens(model: Any, tokenizer: Any, end_of_turn: int | None) -> set[int]:
-    """Tokens that end an answer: EOS, the template's end of turn, and whatever the model declares (often several)."""
-    declared = model.generation_config.eos_token_id
-    ends = set(declared) if isinstance(declared, list) else {declared}
-    return {token for token in ends | {tokenizer.eos_token_id, end_of_turn} if token is not None}
 
 
 def _make_greedy(model: Any, ends: set[int], pad_token: int, max_new_tokens: int) -> None:

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from decimal import Decimal
+
+from med_lora.pipelines.data_engineering.numbers import numbers
 
 # Signs count where they change the meaning of a number ("<5", "5 %"); all other punctuation does not.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\W_]|[<>=≤≥±%]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_LIST_MARK = re.compile(r"^\s*\(?\d{1,2}[.)]\s", re.MULTILINE)
-# "one" is mostly a pronoun.
-_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_NUMBER_WORDS = {word: Decimal(value) for value, word in enumerate(_WORDS, start=2)}
 
 _TEXT = r"(?:passages?|texts?|excerpts?|extracts?|paragraphs?|chapters?|documents?|articles?|book|textbook|context)"
 # "the passage of urine" and "in the context of diabetes" are medicine: `of` ends the suspicion.
@@ -44,21 +39,6 @@ def is_quoted(evidence: str, passage: str, min_words: int) -> bool:
     """Whether ``evidence`` stands in ``passage`` without a gap, and has ``min_words`` words or more."""
     words = tokens(evidence)
     return len(words) >= min_words and f" {' '.join(words)} " in f" {' '.join(tokens(passage))} "
-
-
-def numbers(text: str) -> set[Decimal]:
-    """Values of the numbers in a text, in digits or (two to twelve) in words; numerals of a list do not count."""
-    text = _LIST_MARK.sub(" ", text)
-    found = {value for match in _NUMBER.findall(text) for value in _values(match)}
-    return found | {_NUMBER_WORDS[word] for word in tokens(text) if word in _NUMBER_WORDS}
-
-
-def _values(number: str) -> list[Decimal]:
-    if _THOUSANDS.fullmatch(number):
-        return [Decimal(number.replace(",", ""))]
-    if number.count(".") + number.count(",") == 1:
-        return [Decimal(number.replace(",", "."))]  # a decimal comma
-    return [Decimal(part) for part in re.split("[.,]", number)]
 
 
 def refers_to_passage(text: str) -> bool:

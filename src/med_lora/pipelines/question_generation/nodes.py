@@ -129,11 +129,15 @@ def _read_pairs(
 
 
 def _row(passage: dict[str, Any], length: AnswerLength, number: int, **values: str) -> Row:
+    book, chapter = passage["book"], passage["chapter"]
+    # A corpus of pages is one book: its pairs share document and focus with those that the pages themselves make.
+    is_page = book == passage["corpus"] and chapter != ""
     return dict.fromkeys(PAIR_COLUMNS, "") | {
         "id": f"{CORPUS}:{passage['id']}/{length}-{number}",
         "corpus": CORPUS,
         "source": passage["corpus"],
-        "document": f"{passage['book']}/{passage['chapter']}",
+        "document": chapter if is_page else f"{book}/{chapter}",
+        "focus": chapter if is_page else "",
         "question_type": length,
         "licence": passage["licence"],
         **values,

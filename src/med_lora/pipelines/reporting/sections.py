@@ -121,7 +121,7 @@ def describe_settings(
     evaluation: EvaluationParams,
     hardware: HardwareParams,
 ) -> dict[str, Any]:
-    """Every setting that shapes the result, with its meaning.
+    """The settings that shape training and comparison, with their meaning; the data report lists those of the corpora.
 
     Returns:
         description: what the experiment asks; rows: (key as on the command line, value, meaning).

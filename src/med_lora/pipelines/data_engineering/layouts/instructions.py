@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from med_lora.chunks import Chunks
 from med_lora.pipelines.data_engineering.text import clean_text
 from med_lora.pipelines.data_engineering.topics import question_topic
 
@@ -16,13 +17,31 @@ from med_lora.pipelines.data_engineering.topics import question_topic
 _SPEAKERS = {"user": "User", "human": "User", "assistant": "Assistant", "gpt": "Assistant", "system": ""}
 
 
-def parse_alpaca(records: pd.DataFrame) -> pd.DataFrame:
+def instruction_varies(records: Chunks) -> bool:
+    """Whether two records that have an input differ in their instruction; reading stops at the second of them."""
+    first: str | None = None
+    for chunk in records:
+        if not {"instruction", "input"} <= set(chunk.columns):
+            continue
+        for instruction in chunk.loc[chunk["input"].str.strip() != "", "instruction"].str.strip().unique():
+            if first is not None and instruction != first:
+                return True
+            first = instruction
+    return False
+
+
+def parse_alpaca(records: pd.DataFrame, with_instruction: bool) -> pd.DataFrame:
     """The question is the input, or the instruction where the input is empty.
 
-    Beside an input, the instruction of the medical sets says how to answer, not what is asked ("Answer this question
-    truthfully"); an experiment's prompt template has an instruction of its own.
+    Where one instruction stands beside every input, it says how to answer, not what is asked ("Answer this question
+    truthfully"), and an experiment's prompt template has an instruction of its own. Where instructions vary
+    (``with_instruction``), they hold the task: the question is the instruction, an empty line, and the input.
     """
-    questions = records["input"].where(records["input"].str.strip() != "", records["instruction"])
+    instructions, inputs = records["instruction"], records["input"]
+    has_both = (inputs.str.strip() != "") & (instructions.str.strip() != "")
+    questions = inputs.where(inputs.str.strip() != "", instructions)
+    if with_instruction:
+        questions = questions.where(~has_both, instructions.str.strip() + "\n\n" + inputs)
     return _with_topics(pd.DataFrame({"question": questions, "answer": records["output"]}))
 
 

@@ -1,4 +1,4 @@
-"""The lists of the package: given names, surnames, and regions large enough to stay in a text."""
+"""The lists of the package: given names, surnames, words that are no name or no city, regions that stay in a text."""
 
 from __future__ import annotations
 

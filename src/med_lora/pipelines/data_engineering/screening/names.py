@@ -46,7 +46,7 @@ _LABELLED = re.compile(
 _BY = re.compile(
     r"\b(?i:signed by|dictated by|witnessed by|reviewed by|referred by|seen by|examined by|patient name|care of|"
     r"attention of|"
-    rf"(?:in the )?opinion of|accompanied by|on behalf of|discussed with|according to|with)\s(?:(?:Dr|Mr|Mrs|Ms|"
+    rf"(?:in the )?opinion of|accompanied by|on behalf of|according to|with)\s(?:(?:Dr|Mr|Mrs|Ms|"
     rf"Prof)\.? )?{_NAME}"
 )
 _GREETED = re.compile(
@@ -258,18 +258,18 @@ def _labelled(match: re.Match[str]) -> tuple[int, int] | None:
     return found.span if found.is_listed or is_record or is_strict else None
 
 
-_SELF_CUES = ("my name", "name's", "name’s", "i go by", "call me", "he is called", "named")
+_SELF_CUES = ("my name", "name's", "name’s", "i go by", "call me", "he is called", "she is called", "named")
 _I_AM_CUES = ("i am ", "i'm ", "i’m ", "this is ", "it is ", "it's ", "it’s ")
 _LABEL_CUES = (
     "patient", "name", "full n", "first n", "last n", "family n", "given n", "surn", "signed", "electronically",
     "attending", "referring", "treating", "primary care p", "physician", "surgeon", "anesthetist", "anaesthetist",
     "consultant", "gp", "next of kin", "contact", "emergency c", "dictated", "transcribed", "reviewed by",
     "provider", "witness", "interpreter", "mother", "father", "guardian", "spouse", "carer", "caregiver", "cc",
-    "re:", "pt",
+    "re:", "re :", "pt",
 )  # fmt: skip
 _BY_CUES = (
     "signed by", "dictated by", "witnessed by", "reviewed by", "referred by", "seen by", "examined by",
-    "patient name", "care of", "attention of", "opinion of", "accompanied by", "on behalf of", "discussed with",
+    "patient name", "care of", "attention of", "opinion of", "accompanied by", "on behalf of", "according to", "with",
 )  # fmt: skip
 _GREETED_CUES = (
     "dear ", "dear,", "hi ", "hi,", "hello", "hey ", "hey,", "good morning", "good afternoon", "good evening",

@@ -101,6 +101,7 @@ RULES = (
         re.compile(r"\b(?i:lot) (?P<id>[A-Z]{1,3}\d{2,12}[A-Z0-9-]{0,15})(?![\w-])"),
         ("lot ",),
         guard=_CODE_GUARD,
+        accepts=_has_digits(3),
     ),
     Rule("device_numbers", _UDI, ("(01)",)),
     _labelled(

@@ -38,10 +38,10 @@ _STREET = re.compile(
     rf"th) ){{1,4}}{_KIND}"
     rf"(?:,? (?:[NSEW]|NE|NW|SE|SW)\b\.?)?{_UNIT}?(?:[,\n]? ?{_CITY_AND_CODE})?(?:,? (?:{_ZIP}|{_UK}|{_CANADA}))?"
 )
-_STREET_GUARD = re.compile(rf"[0-9][A-Za-z]? [^.\n]{{2,60}}?\b{_KIND}").search
+_STREET_GUARD = re.compile(rf"[0-9][A-Za-z]? (?:[NSEW]{{1,2}}\. )?[^.\n]{{2,60}}?\b{_KIND}").search
 _YEAR = re.compile(r"(?:1[89]|20)\d{2} ")
 _GERMAN = re.compile(
-    rf"\b(?:{_WORD} )?(?:[A-ZÄÖÜ][a-zäöüß-]{{1,24}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer)|"
+    rf"\b(?:{_WORD} )?(?:[A-ZÄÖÜ][a-zäöüß-]{{1,24}}(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer)|"
     rf"(?:Am|An der|Im|Auf dem|Zum|Zur) {_WORD}) \d{{1,3}}[a-z]?(?![\w%])(?:,? (?:D-)?\d{{5}} {_CITY})?"
 )
 _GERMAN_NEEDS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
@@ -11,17 +12,26 @@ import numpy as np
 import pandas as pd
 
 from med_lora.pipelines.data_engineering.deduplication import REJECTED_COLUMNS
-from med_lora.pipelines.data_engineering.duplicates import Hashes, nearest, shingles, word_grams, word_hashes
+from med_lora.pipelines.data_engineering.duplicates import (
+    Hashes,
+    nearest,
+    shingle_sets,
+    shingles,
+    word_grams,
+    word_hashes,
+)
 from med_lora.pipelines.data_engineering.grouping import SIMILARITY
-from med_lora.pipelines.data_engineering.text import comparison_key
+from med_lora.pipelines.data_engineering.text import clean_text, comparison_key, has_words
 
 logger = logging.getLogger(__name__)
 
 Policy = Literal["remove", "report"]
 OVERLAP_COLUMNS = ["id", "corpus", "benchmark", "benchmark_id", "kind"]
-KINDS = ("exact_question", "shared_13_gram", "near_question")
+KINDS = ("exact_question", "shared_words", "near_question")
 GRAM_WORDS = 13
-_OPTIONS = re.compile(r"\n\s*A[.):] .*", re.DOTALL)
+# A shorter question in full, such as "What is gout?", stands in many texts by chance.
+FEWEST_WORDS = 6
+_BELOW_THE_STEM = re.compile(r"(?:\n\s*A[.):] |\n\nContext:).*", re.DOTALL)
 
 
 def remove_benchmark_overlap(
@@ -48,15 +58,15 @@ def find_benchmark_overlap(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Pairs that overlap with a question of a benchmark, removed or only reported.
 
-    A question is its text without the options below it. A pair overlaps if its question has the same words
-    (``exact_question``), if its question and answer share a sequence of 13 words with it (``shared_13_gram``; Brown et
-    al. 2020, arXiv:2005.14165, appendix C), or if its question's word-3-gram set has a Jaccard similarity of at least
-    0.7 (``near_question``).
+    A question is its text without the options or the abstract below it. A pair overlaps if its question has the same
+    words (``exact_question``), if its question and answer share a sequence of 13 words with it, or hold all of it where
+    it has 6 to 12 (``shared_words``; after Brown et al. 2020, arXiv:2005.14165, appendix C), or if its question's
+    word-3-gram set has a Jaccard similarity of at least 0.7 (``near_question``).
 
     Args:
         pairs: table of distinct pairs.
         policy: ``remove`` rejects what overlaps, ``report`` keeps it.
-        benchmarks: parsed pairs, a table each; rows without a question are passed over.
+        benchmarks: parsed pairs, a table each; rows without a question are passed over and counted in the log.
 
     Returns:
         The kept pairs; the overlap (id, corpus, benchmark, benchmark_id, kind), one row for each pair, benchmark and
@@ -65,17 +75,17 @@ def find_benchmark_overlap(
     """
     stems_of_pairs = [_stem(question) for question in pairs["question"]]
     questions = [comparison_key(stem) for stem in stems_of_pairs]
-    hashes = list(word_hashes(stems_of_pairs))
-    sets = [shingles(words) for words in hashes]
-    texts = [np.concatenate(both) for both in zip(hashes, word_hashes(pairs["answer"]), strict=True)]
+    sets = shingle_sets(stems_of_pairs)
+    # With what stands below the stem: an abstract or an option may hold a question of a benchmark, too.
+    both = zip(word_hashes(pairs["question"]), word_hashes(pairs["answer"]), strict=True)
+    texts = [np.concatenate(hashes) for hashes in both]
     rows: list[tuple[int, str, str, str]] = []
     for benchmark in benchmarks:
-        items = benchmark[benchmark["question"] != ""]
-        stems = [_stem(question) for question in items["question"]]
+        items, stems = _questions(benchmark)
         of_stems = list(word_hashes(stems))
         found = (
             _equal(questions, [comparison_key(stem) for stem in stems]),
-            _sharing_grams(texts, of_stems),
+            _sharing_words(texts, of_stems),
             nearest(sets, [shingles(words) for words in of_stems], SIMILARITY),
         )
         names, ids = items["corpus"].tolist(), items["id"].tolist()
@@ -85,8 +95,17 @@ def find_benchmark_overlap(
     return _result(pairs, rows, policy)
 
 
+def _questions(benchmark: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a benchmark that have a question, and the stem of each."""
+    # Pairs are clean by now, a benchmark is as it was read.
+    stems = [_stem(clean_text(question)) for question in benchmark["question"]]
+    is_compared = np.array([has_words(stem) for stem in stems], dtype=bool)
+    return benchmark[is_compared], [stem for stem in stems if has_words(stem)]
+
+
 def _stem(question: str) -> str:
-    return _OPTIONS.sub("", question)
+    """A question without its options and without the abstract that it is asked about."""
+    return _BELOW_THE_STEM.sub("", question)
 
 
 def _equal(keys: Iterable[str], references: list[str]) -> list[int]:
@@ -98,16 +117,31 @@ def _equal(keys: Iterable[str], references: list[str]) -> list[int]:
     return [first.get(key, -1) for key in keys]
 
 
-def _sharing_grams(texts: Iterable[Hashes], references: list[Hashes]) -> list[int]:
-    """For each text the position of the first reference with a sequence of 13 words of it, -1 where there is none."""
+def _sharing_words(texts: Iterable[Hashes], references: list[Hashes]) -> list[int]:
+    """For each text the position of the first reference of which it has a sequence of 13 words, -1 where none is.
+
+    A reference of 6 to 12 words is one sequence, unless several are the same: a stem such as "Which of the following is
+    true?" marks no question.
+    """
+    times = Counter(reference.tobytes() for reference in references)
     first: dict[int, int] = {}
+    # Short references by their first words, so that a text is looked up twice and not once for each length.
+    short: dict[int, list[int]] = {}
     for place, reference in enumerate(references):
         for gram in word_grams(reference, GRAM_WORDS).tolist():
             first.setdefault(gram, place)
-    return [
-        min((first[gram] for gram in word_grams(text, GRAM_WORDS).tolist() if gram in first), default=-1)
-        for text in texts
-    ]
+        if FEWEST_WORDS <= len(reference) < GRAM_WORDS and times[reference.tobytes()] == 1:
+            short.setdefault(int(word_grams(reference[:FEWEST_WORDS], FEWEST_WORDS)[0]), []).append(place)
+    found = []
+    for text in texts:
+        places = [first[gram] for gram in word_grams(text, GRAM_WORDS).tolist() if gram in first]
+        for start, gram in enumerate(word_grams(text, FEWEST_WORDS).tolist()):
+            for place in short.get(gram, ()):
+                reference = references[place]
+                if np.array_equal(text[start : start + len(reference)], reference):
+                    places.append(place)
+        found.append(min(places, default=-1))
+    return found
 
 
 def _result(
@@ -136,3 +170,5 @@ def _log(benchmark: pd.DataFrame, rows: list[tuple[int, str, str, str]], questio
     pairs = len({row[0] for row in rows if row[1] == name})
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     logger.info("%s: %d pairs overlap with its %d questions (%s).", name, pairs, questions, counts)
+    if questions < len(benchmark):
+        logger.warning("%s: %d rows have no question and could not be compared.", name, len(benchmark) - questions)
