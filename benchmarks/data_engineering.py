@@ -165,7 +165,7 @@ def draw(per_row: dict[int, list[float]], memory: dict[int, list[float]], chart:
     figure.update_layout(template="plotly_white", showlegend=False, width=900, height=380)
     with tempfile.TemporaryDirectory() as temporary:
         page = Path(temporary) / "chart.html"
-        figure.write_html(page, include_plotlyjs=True)
+        figure.write_html(page, include_plotlyjs=True, config={"displayModeBar": False})
         switches = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=920,400", "--hide-scrollbars"]
         wait = "--virtual-time-budget=5000"
         subprocess.run(["chromium", *switches, wait, f"--screenshot={chart}", f"file://{page}"], check=True)
