@@ -217,9 +217,11 @@ def test_a_full_disk_is_one_sentence(path: Path, monkeypatch: pytest.MonkeyPatch
     assert path.read_bytes() == b""
 
 
+# A shell starts what runs in the background with SIGINT ignored, and Python leaves it so.
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {root!r})
 from tests.llm.test_calls import ask, question
 class Server:
@@ -244,7 +246,7 @@ def test_a_killed_run_pays_for_nothing_twice(path: Path, root: Path, ending: sig
         run = subprocess.Popen(program, stderr=subprocess.DEVNULL)
         assert all_busy.wait(60)
         run.send_signal(ending)
-        assert run.wait(20) != 0
+        assert run.wait(60) != 0
         killed.set()
         kept = [json.loads(line)["completion"]["content"] for line in path.read_bytes().splitlines()]
         assert len(kept) == 12
