@@ -177,7 +177,8 @@ def test_bad_input_names_the_file_and_keeps_the_previous_version(
     assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
     sentence = result.stderr.split("Error: ")[-1].replace("\n", "")
     # records that are read and do not fit are told by the corpus's own name of the file
-    assert str(raw) in sentence or (harm is wrong_columns and "genmedgpt5k/chatdoctor5k.json" in sentence)
+    place = "embedded/genmedgpt5k/chatdoctor5k.json" if harm is wrong_columns else str(raw)
+    assert place in sentence
     assert harm is not other_corpora or "/raw/embedded/" in sentence.partition("does not exist")[0]
     # corpora that were read before the fault may have been parsed anew; nothing that is derived from all of them is
     assert not [path for path in artifacts(project) ^ before if "02_intermediate" not in path.parts]
