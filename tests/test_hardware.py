@@ -14,8 +14,8 @@ from .conftest import ENVIRONMENTS, ROOT
 
 
 def hardware(env: str) -> HardwareParams:
-    values = yaml.safe_load((ROOT / "conf" / env / "globals.yml").read_text())
-    return HardwareParams.model_validate(values["hardware"])
+    shared, own = (yaml.safe_load((ROOT / "conf" / place / "globals.yml").read_text()) for place in ("base", env))
+    return HardwareParams.model_validate(shared["hardware"] | own["hardware"])
 
 
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:

@@ -13,9 +13,9 @@ from med_lora.llm.cache import CallCache
 from med_lora.llm.calls import answer_all
 from med_lora.llm.local import LocalModel
 from med_lora.parameters.llm import SamplingParams
-from med_lora.parameters.model import HardwareParams
+from tests import recipes
 
-HARDWARE = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=1, inference_batch_size=1, threads=1)
+HARDWARE = recipes.hardware(micro_batch_size=1, inference_batch_size=1, threads=1)
 
 
 def question(text: str = "What is gout?", repeat: int = 0) -> Request:

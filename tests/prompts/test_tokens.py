@@ -220,7 +220,7 @@ def test_an_empty_answer_still_has_a_label(name: str, template: str) -> None:
 
 def test_padding_with_eos_leaves_the_answers_eos_in_the_loss() -> None:
     """GPT-2 and the Llamas have no padding token, so rows are padded with EOS: by place, not by value."""
-    from med_lora.trainer import Row, collate
+    from med_lora.engine import Row, collate
 
     tokenizer = family("gpt2")
     pairs = [

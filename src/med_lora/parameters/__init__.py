@@ -42,11 +42,14 @@ from med_lora.parameters.model import (
     TrainingParams,
 )
 from med_lora.parameters.question_generation import QuestionGenerationParams
+from med_lora.parameters.stages import ContinuedPretrainingParams, MergingParams
+from med_lora.parameters.trials import SearchParams, SearchSpace, SweepParams
 
 __all__ = [
     "ArchitectureParams",
     "ArtefactParams",
     "CleaningParams",
+    "ContinuedPretrainingParams",
     "CorpusFiles",
     "CorpusParams",
     "DataEngineeringParams",
@@ -56,6 +59,7 @@ __all__ = [
     "HardwareParams",
     "HubParams",
     "LoraParams",
+    "MergingParams",
     "ModelParams",
     "OptimisationParams",
     "Parameters",
@@ -67,7 +71,10 @@ __all__ = [
     "ReportingParams",
     "SamplingParams",
     "ScreeningParams",
+    "SearchParams",
+    "SearchSpace",
     "SplitParams",
+    "SweepParams",
     "TrainingParams",
     "parse_parameters",
 ]
@@ -88,7 +95,11 @@ class ProjectParams(Parameters):
     prompt: PromptParams
     corpora: dict[str, CorpusParams]
     data_engineering: DataEngineeringParams
+    continued_pretraining: ContinuedPretrainingParams
     training: TrainingParams
+    merging: MergingParams
+    sweep: SweepParams
+    search: SearchParams
     evaluation: EvaluationParams
     reporting: ReportingParams
     pretraining: PretrainingParams

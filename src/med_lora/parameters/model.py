@@ -19,9 +19,24 @@ class HardwareParams(Parameters):
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         description="arithmetic of training; bf16 on a CPU is used only where the chip has bf16 instructions"
     )
-    micro_batch_size: PositiveInt = Field(description="rows in one forward pass while training")
+    micro_batch_size: PositiveInt = Field(description="rows in one forward pass of a process while training")
     inference_batch_size: PositiveInt = Field(description="rows in one forward pass while evaluating")
-    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch, 0 leaves torch's own choice")
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch a process, 0 leaves torch's choice")
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(description="attention kernel of transformers")
+    packing: bool = Field(description="pairs of a micro-batch share rows while training, apart from each other")
+    gradient_checkpointing: bool = Field(description="compute activations twice instead of keeping them")
+    processes: PositiveInt = Field(description="training processes on each machine, one a GPU")
+    machines: PositiveInt = Field(description="machines that train together")
+    rendezvous: str | None = Field(description="host:port of the first machine where there are several, else null")
+    sharding: Literal["ddp", "fsdp"] = Field(
+        description="what processes share: gradients alone (ddp), or weights and optimiser state too (fsdp)"
+    )
+
+    @model_validator(mode="after")
+    def _machines_meet_somewhere(self) -> HardwareParams:
+        if self.machines > 1 and not self.rendezvous:
+            raise ValueError("several machines need a rendezvous, host:port of the first (MED_LORA_RENDEZVOUS)")
+        return self
 
 
 class ModelParams(Parameters):
@@ -29,6 +44,10 @@ class ModelParams(Parameters):
 
     id: str = Field(min_length=1, description="folder of a model, or its id on the Hugging Face hub")
     revision: str | None = Field(description="commit of the hub model; null for a folder")
+    quantisation: Literal["none", "int8", "nf4", "gptq"] = Field(
+        description="frozen weights: in the machine's precision, 8 bits, 4 bits (NF4 with double quantisation, "
+        "Dettmers et al. 2023, arXiv:2305.14314), or the checkpoint's own GPTQ"
+    )
 
 
 class PromptParams(Parameters):
@@ -64,8 +83,16 @@ class LoraParams(Parameters):
     r: PositiveInt = Field(description="rank of the update matrices")
     alpha: PositiveInt = Field(description="scale of the update: alpha / r, or alpha / sqrt(r) with use_rslora")
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="dropout before the update")
-    target_modules: Literal["all-linear"] | list[str] = Field(description="layers that receive an adapter")
+    target_modules: Literal["all-linear", "attention", "attention-mlp"] | list[str] = Field(
+        description="layers that receive an adapter: all linear ones but the head, those of attention, those of "
+        "attention and feed-forward, or these names"
+    )
     use_rslora: bool = Field(description="rank-stabilised scale (Kalajdzievski 2023, arXiv:2312.03732)")
+    use_dora: bool = Field(description="magnitude and direction apart (Liu et al. 2024, arXiv:2402.09353)")
+    initialisation: Literal["default", "pissa", "loftq"] = Field(
+        description="of the update: zero, the base weights' principal components (Meng et al. 2024, arXiv:2404.02948), "
+        "or what quantisation lost (Li et al. 2023, arXiv:2310.08659)"
+    )
 
 
 class OptimisationParams(Parameters):
@@ -75,18 +102,44 @@ class OptimisationParams(Parameters):
     learning_rate: Annotated[float, Field(gt=0)] = Field(description="peak learning rate of AdamW")
     effective_batch_size: PositiveInt = Field(description="rows in one optimiser step, over all micro-batches")
     warmup_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="part of all steps spent warming up")
-    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(description="learning rate after warm-up")
+    schedule: Literal["linear", "cosine", "constant_with_warmup", "inverse_sqrt"] = Field(
+        description="learning rate after warm-up"
+    )
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(description="AdamW weight decay")
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which it is clipped")
     evaluations: PositiveInt = Field(
         description="validation losses during training, evenly spaced, besides the one before it"
     )
+    checkpoints: Annotated[int, Field(ge=0)] = Field(
+        description="checkpoints during training, evenly spaced, from which a run that was cut off goes on"
+    )
+    batches: Literal["grouped", "random"] = Field(
+        description="rows of one optimiser step: of like length, which pads least, or shuffled plainly"
+    )
+    keep: Literal["last", "best"] = Field(description="weights kept: of the last step, or of the least validation loss")
+    patience: PositiveInt | None = Field(
+        description="stop after so many validation losses without a lower one; null trains to the end"
+    )
+    lora_plus_ratio: Annotated[float, Field(ge=1.0)] | None = Field(
+        description="learning rate of the B matrices over that of A (Hayou et al. 2024, arXiv:2402.12354); null for one"
+    )
+    neftune_alpha: Annotated[float, Field(gt=0)] | None = Field(
+        description="noise on the embeddings (Jain et al. 2023, arXiv:2310.05914); null for none"
+    )
     seed: int = Field(description="seed of initialisation, shuffling and dropout")
+
+    @model_validator(mode="after")
+    def _best_needs_no_more_than_it_has(self) -> OptimisationParams:
+        if self.patience is not None and self.patience >= self.evaluations:
+            raise ValueError("patience must be less than evaluations, or it never stops anything")
+        return self
 
 
 class TrainingParams(Parameters):
-    """Fine-tuning of the base model with LoRA."""
+    """Fine-tuning of the base model."""
 
+    method: Literal["lora", "full"] = Field(description="train an adapter, or all weights (small models)")
+    loss_on: Literal["answer", "all"] = Field(description="tokens that the loss counts: the answer's, or all")
     max_length: Annotated[int, Field(ge=2)] = Field(
         description="longest sequence trained on, in tokens, prompt and answer together"
     )
@@ -96,6 +149,12 @@ class TrainingParams(Parameters):
     )
     lora: LoraParams
     optimisation: OptimisationParams
+
+    @model_validator(mode="after")
+    def _lora_plus_has_lora(self) -> TrainingParams:
+        if self.method == "full" and self.optimisation.lora_plus_ratio is not None:
+            raise ValueError("optimisation.lora_plus_ratio has no meaning with method full; set it to null")
+        return self
 
 
 class ArchitectureParams(Parameters):

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from med_lora.parameters import LoraParams, OptimisationParams, PromptParams, ScreeningParams, TrainingParams
+from med_lora.parameters import PromptParams, ScreeningParams, TrainingParams
+from tests import recipes
 
 from .reports import make_outputs
 
@@ -95,19 +96,7 @@ def leakage() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def training() -> TrainingParams:
-    recipe = OptimisationParams(
-        epochs=1,
-        learning_rate=1e-3,
-        effective_batch_size=8,
-        warmup_ratio=0.0,
-        schedule="cosine",
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        evaluations=2,
-        seed=1,
-    )
-    lora = LoraParams(r=8, alpha=16, dropout=0.0, target_modules="all-linear", use_rslora=False)
-    return TrainingParams(max_length=100, overlong="truncate", lora=lora, optimisation=recipe)
+    return recipes.training(max_length=100, lora=recipes.lora(r=8, alpha=16))
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,11 @@ from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.parameters import (
     EvaluationParams,
     HardwareParams,
-    LoraParams,
-    OptimisationParams,
     PromptParams,
     TrainingParams,
 )
 from med_lora.provenance import describe_origin
+from tests import recipes
 
 
 @dataclass(frozen=True)
@@ -84,25 +83,13 @@ def hardware() -> Iterator[HardwareParams]:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=2, inference_batch_size=3, threads=1)
+    yield recipes.hardware(micro_batch_size=2, inference_batch_size=3, threads=1)
     torch.set_num_threads(threads)
 
 
 @pytest.fixture
 def training() -> TrainingParams:
-    recipe = OptimisationParams(
-        epochs=1,
-        learning_rate=1e-3,
-        effective_batch_size=2,
-        warmup_ratio=0,
-        schedule="linear",
-        weight_decay=0,
-        max_grad_norm=1,
-        evaluations=1,
-        seed=0,
-    )
-    lora = LoraParams(r=4, alpha=8, dropout=0, target_modules="all-linear", use_rslora=False)
-    return TrainingParams(max_length=512, overlong="truncate", lora=lora, optimisation=recipe)
+    return recipes.training(max_length=512)
 
 
 @pytest.fixture

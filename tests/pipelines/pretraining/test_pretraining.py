@@ -9,16 +9,17 @@ import pytest
 import yaml
 
 from med_lora.errors import InputError
-from med_lora.parameters import HardwareParams, PretrainingParams
+from med_lora.parameters import PretrainingParams
 from med_lora.pipelines.pretraining.general_text import clean_general_text, split_markdown, split_wikitext
 from med_lora.pipelines.pretraining.model import cut_blocks, pretrain_model, train_tokenizer
 from tests.conftest import ROOT
+from tests.recipes import hardware
 
 PROSE = (
     "The old harbour town lies at the mouth of a wide river, and its people have always lived from fishing, "
     "from trade with the islands, and from the repair of wooden boats."
 )
-CPU = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=4, inference_batch_size=4, threads=0)
+CPU = hardware()
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from med_lora.datasets.base_model import BaseModelDataset
 from med_lora.datasets.call_cache import CallCacheDataset
 from med_lora.errors import InputError
 from med_lora.llm.cache import CallCache
-from med_lora.parameters.model import HardwareParams
 from med_lora.pipelines.data_engineering.parsing import PAIR_COLUMNS
 from med_lora.pipelines.question_generation import create_pipeline
 from med_lora.pipelines.question_generation.nodes import (
@@ -25,6 +24,7 @@ from med_lora.pipelines.question_generation.nodes import (
     generate_pairs_remotely,
 )
 from med_lora.pipelines.question_generation.prompts import ask_for_pairs
+from tests import recipes
 from tests.llm.server import MODEL, ChatServer, Handler, answer, endpoint, hang_up, say
 from tests.pipelines.question_generation.conftest import TEXTS, parameters
 
@@ -190,9 +190,7 @@ def test_a_small_local_model_is_taken_at_its_word(
     tiny_model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     model = BaseModelDataset(id=str(tmp_path / "model")).load()
-    hardware = HardwareParams(
-        device="cpu", gpu="", precision="fp32", micro_batch_size=1, inference_batch_size=1, threads=1
-    )
+    hardware = recipes.hardware(micro_batch_size=1, inference_batch_size=1, threads=1)
     given = parameters(sampling={"temperature": 1.0, "seed": 1, "max_tokens": 4})
     pairs, report = generate_pairs_locally(given, passages, CallCache(tmp_path / "calls.jsonl"), model, hardware)
     assert len(pairs) == 2

@@ -13,17 +13,13 @@ from med_lora.parameters import (
     CleaningParams,
     DeduplicationParams,
     EvaluationParams,
-    HardwareParams,
-    LoraParams,
-    ModelParams,
-    OptimisationParams,
     PromptParams,
     ReportingParams,
     ScreeningParams,
     SplitParams,
-    TrainingParams,
 )
 from med_lora.pipelines.evaluation.comparison import compare_arms
+from tests import recipes
 from tests.report_pages import INJECTIONS
 
 PAIRS = 60
@@ -173,23 +169,18 @@ def row_outcomes() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
     """Every ``params:`` input of the pipeline."""
-    recipe = OptimisationParams(
-        epochs=4,
-        learning_rate=3e-3,
-        effective_batch_size=16,
-        warmup_ratio=0.05,
-        schedule="cosine",
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        evaluations=8,
-        seed=20240501,
+    training = recipes.training(
+        max_length=384,
+        lora=recipes.lora(r=16, alpha=32, dropout=0.05),
+        optimisation=recipes.optimisation(
+            epochs=4, learning_rate=3e-3, effective_batch_size=16, evaluations=8, seed=20240501
+        ),
     )
     screening: dict[str, Any] = dict.fromkeys(ScreeningParams.model_fields, "mask") | {"presidio": False}
-    lora = LoraParams(r=16, alpha=32, dropout=0.05, target_modules="all-linear", use_rslora=False)
     return {
         "params:experiment": "embedded",
         "params:description": "Does LoRA on a few hundred medical pairs help a small general-English model?",
-        "params:model": ModelParams(id="data/06_models/embedded-base", revision=None),
+        "params:model": recipes.model_params(),
         "params:prompt": PromptParams(template="plain", system=None),
         "params:corpora": {
             "genmedgpt": {"layout": "alpaca", "title": "GenMedGPT-5k", "licence": "Apache-2.0", "files": "a.json"},
@@ -199,12 +190,10 @@ def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
         "params:data_engineering.screening": ScreeningParams(**screening),
         "params:data_engineering.deduplication": DeduplicationParams(near_jaccard=0.5, permutations=128),
         "params:data_engineering.split": SplitParams(mode="group", train=None, validation=40, test=60, seed=20240501),
-        "params:training": TrainingParams(max_length=384, overlong="truncate", lora=lora, optimisation=recipe),
+        "params:training": training,
         "params:evaluation": evaluation,
         "params:reporting": ReportingParams(examples=4),
-        "params:hardware": HardwareParams(
-            device="cpu", gpu="", precision="fp32", micro_batch_size=16, inference_batch_size=16, threads=0
-        ),
+        "params:hardware": recipes.hardware(micro_batch_size=16, inference_batch_size=16),
     }
 
 

@@ -12,28 +12,14 @@ import torch
 
 from med_lora.datasets.base_model import BaseModelDataset
 from med_lora.errors import InputError
-from med_lora.parameters import HardwareParams, LoraParams, OptimisationParams, PromptParams, TrainingParams
+from med_lora.parameters import PromptParams
 from med_lora.pipelines.training.nodes import attach_adapter, checksums, train_adapter
+from tests.recipes import hardware, lora, optimisation, training
 
-CPU = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=4, inference_batch_size=4, threads=0)
-LORA = LoraParams(r=4, alpha=8, dropout=0.1, target_modules="all-linear", use_rslora=False)
+CPU = hardware()
+LORA = lora(dropout=0.1)
 PROMPT = PromptParams(template="plain", system=None)
-TRAINING = TrainingParams(
-    max_length=48,
-    overlong="truncate",
-    lora=LORA,
-    optimisation=OptimisationParams(
-        epochs=4,
-        learning_rate=1e-2,
-        effective_batch_size=4,
-        warmup_ratio=0.1,
-        schedule="cosine",
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        evaluations=2,
-        seed=3,
-    ),
-)
+TRAINING = training(lora=LORA, optimisation=optimisation(epochs=4, learning_rate=1e-2, evaluations=2))
 
 
 class Split:

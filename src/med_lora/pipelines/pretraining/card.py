@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from med_lora.engine import Fit
 from med_lora.parameters import HardwareParams, PretrainingParams
-from med_lora.trainer import Fit
 
 # file of the general corpus -> what it is and under which licence it stands
 SOURCES = {

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from med_lora.datasets.pretrained import Pretrained
+from med_lora.engine import Row, fit, mean_loss
 from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams, PretrainingParams
 from med_lora.pipelines.pretraining.card import write_card
-from med_lora.trainer import Row, fit, mean_loss
 
 END_OF_TEXT, PADDING = "<|endoftext|>", "<|pad|>"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from med_lora.engine import Fit
 from med_lora.parameters import TrainingParams
-from med_lora.trainer import Fit
 
 
 def write_card(base: str, training: TrainingParams, result: Fit, rows: int) -> str:

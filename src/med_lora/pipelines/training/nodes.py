@@ -12,13 +12,13 @@ import pandas as pd
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import Pretrained
+from med_lora.engine import fit
 from med_lora.errors import InputError, nearest
 from med_lora.parameters import HardwareParams, LoraParams, PromptParams, TrainingParams
 from med_lora.pipelines.training.card import write_card
 from med_lora.pipelines.training.rows import describe_lengths, limit_rows, tokenise_rows
 from med_lora.prompts import PairTokeniser, context_length
 from med_lora.provenance import RECORD_FILE, describe_origin
-from med_lora.trainer import fit
 
 logger = logging.getLogger(__name__)
 

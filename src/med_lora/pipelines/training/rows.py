@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from med_lora.engine import Row
 from med_lora.errors import InputError
 from med_lora.parameters import TrainingParams
 from med_lora.prompts import PairTokeniser, Tokenised
-from med_lora.trainer import Row
 
 logger = logging.getLogger(__name__)
 

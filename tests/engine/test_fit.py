@@ -8,23 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from med_lora.engine import Row, collate, fit, mean_loss, micro_batch_size, validation_steps
 from med_lora.errors import InputError
-from med_lora.parameters import HardwareParams, OptimisationParams
 from med_lora.prompts import IGNORED_LABEL
-from med_lora.trainer import Row, collate, fit, mean_loss, micro_batch_size, validation_steps
+from tests.recipes import hardware, optimisation
 
-CPU = HardwareParams(device="cpu", gpu="", precision="fp32", micro_batch_size=4, inference_batch_size=3, threads=0)
-RECIPE = OptimisationParams(
-    epochs=2,
-    learning_rate=5e-3,
-    effective_batch_size=4,
-    warmup_ratio=0.1,
-    schedule="cosine",
-    weight_decay=0.0,
-    max_grad_norm=1.0,
-    evaluations=4,
-    seed=3,
-)
+CPU = hardware(inference_batch_size=3)
+RECIPE = optimisation()
 
 
 def rows(count: int, longest: int = 20) -> list[Row]:

@@ -1,0 +1,78 @@
+"""Parameters of training that tests start from; each test states what it changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from med_lora.parameters import HardwareParams, LoraParams, ModelParams, OptimisationParams, TrainingParams
+
+
+def hardware(**changes: Any) -> HardwareParams:
+    """A CPU in fp32, one process."""
+    given = {
+        "device": "cpu",
+        "gpu": "",
+        "precision": "fp32",
+        "micro_batch_size": 4,
+        "inference_batch_size": 4,
+        "threads": 0,
+        "attention": "sdpa",
+        "packing": False,
+        "gradient_checkpointing": False,
+        "processes": 1,
+        "machines": 1,
+        "rendezvous": None,
+        "sharding": "ddp",
+    }
+    return HardwareParams(**(given | changes))
+
+
+def model_params(**changes: Any) -> ModelParams:
+    return ModelParams(**({"id": "data/06_models/embedded-base", "revision": None, "quantisation": "none"} | changes))
+
+
+def lora(**changes: Any) -> LoraParams:
+    given = {
+        "r": 4,
+        "alpha": 8,
+        "dropout": 0.0,
+        "target_modules": "all-linear",
+        "use_rslora": False,
+        "use_dora": False,
+        "initialisation": "default",
+    }
+    return LoraParams(**(given | changes))
+
+
+def optimisation(**changes: Any) -> OptimisationParams:
+    given = {
+        "epochs": 2,
+        "learning_rate": 5e-3,
+        "effective_batch_size": 4,
+        "warmup_ratio": 0.1,
+        "schedule": "cosine",
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "evaluations": 4,
+        "checkpoints": 0,
+        "batches": "grouped",
+        "keep": "last",
+        "patience": None,
+        "lora_plus_ratio": None,
+        "neftune_alpha": None,
+        "seed": 3,
+    }
+    return OptimisationParams(**(given | changes))
+
+
+def training(**changes: Any) -> TrainingParams:
+    """LoRA on at most 48 tokens; ``lora`` and ``optimisation`` are whole models where they are given."""
+    given: dict[str, Any] = {
+        "method": "lora",
+        "loss_on": "answer",
+        "max_length": 48,
+        "overlong": "truncate",
+        "lora": lora(),
+        "optimisation": optimisation(),
+    }
+    return TrainingParams(**(given | changes))
