@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check slow viz lock embedded-base clean
+.PHONY: help run test lint check slow drill viz lock embedded-base clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -32,8 +32,11 @@ lint: $(READY)   ## format, lint and types
 slow: $(READY)   ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
+drill: $(READY)  ## kill training at 100 random points, and compare how it ends
+	$(BIN)/python benchmarks/resume_drill.py
+
 viz: $(READY)    ## open the lineage in a browser
-	$(BIN)/kedro viz run
+	$(BIN)/kedro viz run --include-hooks
 
 lock: $(READY)   ## resolve requirements.lock anew; the local label of a torch build is dropped
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --quiet --no-header --no-annotate \

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from med_lora.parameters import HardwareParams, LoraParams, ModelParams, OptimisationParams, TrainingParams
+from med_lora.parameters.evaluation import DecodingParams
 
 
 def hardware(**changes: Any) -> HardwareParams:
@@ -76,3 +77,16 @@ def training(**changes: Any) -> TrainingParams:
         "optimisation": optimisation(),
     }
     return TrainingParams(**(given | changes))
+
+
+def decoding(**changes: Any) -> DecodingParams:
+    """Greedy answers of at most 24 tokens."""
+    given = {
+        "max_new_tokens": 24,
+        "temperature": 0.0,
+        "top_k": None,
+        "top_p": 1.0,
+        "repetition_penalty": 1.0,
+        "seed": 5,
+    }
+    return DecodingParams(**(given | changes))

@@ -34,6 +34,8 @@ def parameters(env: str | None = None, **runtime: Any) -> ProjectParams:
 def no_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MED_LORA_EXPERIMENT", raising=False)
     monkeypatch.delenv("MED_LORA_RAW", raising=False)
+    monkeypatch.delenv("MED_LORA_MACHINES", raising=False)
+    monkeypatch.setenv("MED_LORA_RENDEZVOUS", "first-machine:29400")
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -42,7 +44,7 @@ def test_every_environment_resolves_every_experiment(env: str, experiment: str) 
     loader = load(env, experiment=experiment)
     given = parse_parameters(loader["parameters"])
     assert given.experiment == experiment
-    own = yaml.safe_load((ROOT / "conf" / env / "globals.yml").read_text())["hardware"]
+    own = loader["globals"]["hardware"]
     assert own.items() <= given.hardware.model_dump().items()
     catalog = DataCatalog.from_config(loader["catalog"])
     assert f"06_models/{experiment}/adapter" in str(catalog["adapter"])

@@ -18,8 +18,9 @@ from med_lora.pipelines.data_engineering.parsing import PARSE_FAULTS, parse_corp
 
 from .conftest import ROOT
 
-PAGE, PRIVACY = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("corpora.md", "privacy.md"))
-EXPERIMENTS = re.findall(r"^```yaml\n(.*?)^```", PAGE + PRIVACY, re.DOTALL | re.MULTILINE)
+NAMES = ("corpora.md", "privacy.md", "training.md")
+PAGE, PRIVACY, TRAINING = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in NAMES)
+EXPERIMENTS = re.findall(r"^```yaml\n(.*?)^```", PAGE + PRIVACY + TRAINING, re.DOTALL | re.MULTILINE)
 FILES = re.findall(r"^```\w+ (\S+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 NO_PAIRS = ("documents", "terms")
 

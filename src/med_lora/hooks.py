@@ -29,26 +29,28 @@ class ProjectHooks:
     """The hooks of the project; a mendable error (InputError) ends a run with its one sentence and exit code 1."""
 
     def __init__(self) -> None:
+        self._settings: dict[str, Any]
         self._parameters: ProjectParams
         self._catalog: Any
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
-        """Check the whole parameter tree, then register the pipelines that the experiment's corpora ask for."""
+        """Check the whole parameter tree, then register the pipelines that the experiment asks for."""
         from med_lora import pipeline_registry
-        from med_lora.pipelines.data_engineering.sources import sources_of
 
         try:
+            self._settings = context.config_loader.runtime_params
             self._parameters = parse_parameters(context.config_loader["parameters"])
+            pipeline_registry.select_plan(self._parameters)
         except InputError as error:
             raise click.ClickException(str(error)) from error
-        pipeline_registry.select_sources(sources_of(self._parameters))
         pipelines.configure(pipeline_registry.__name__)
 
     @hook_impl
     def after_catalog_created(self, catalog: Any) -> None:
-        """Keep the catalog, to tell what is written from what stays in memory."""
+        """Keep the catalog, to tell what is written from what stays in memory, and add what the user has set."""
         self._catalog = catalog
+        catalog["experiment_settings"] = MemoryDataset(self._settings)  # the experiment's file under --params
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -60,19 +62,21 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Any) -> None:
-        """Stop at once where a licence forbids the run, or nodes need a device that this machine lacks."""
+        """Stop at once under another launcher, where a licence forbids the run, or where the device is missing."""
+        from med_lora.engine.launch import check_launcher
         from med_lora.pipelines.data_engineering.licences import check_licences
 
         corpora, given = self._parameters.corpora, self._parameters.data_engineering
         terms = [terms for name in given.corpora if (terms := corpora[name].focus_terms)]
         try:
+            check_launcher()
             check_licences(corpora, [*given.corpora, *terms], given.allow_licences)
         except InputError as error:
             raise click.ClickException(str(error)) from error
         hardware = self._parameters.hardware
         logger.info("Experiment %s on %s (%s).", self._parameters.experiment, hardware.gpu or "CPU", hardware.precision)
-        # torch takes seconds to import: only a GPU or bf16 has to be asked for
-        if (hardware.device, hardware.precision) == ("cpu", "fp32"):
+        # torch takes seconds to import: what every CPU can do needs no question
+        if (hardware.device, hardware.precision, hardware.sharding) == ("cpu", "fp32", "ddp"):
             return
         if any("device" in node.tags for node in pipeline.nodes):
             try:

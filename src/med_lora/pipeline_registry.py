@@ -2,60 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import click
 from kedro.pipeline import Pipeline
 
 from med_lora.errors import nearest
+from med_lora.parameters import ProjectParams
 from med_lora.pipelines import (
+    continued_pretraining,
     data_engineering,
     data_report,
     evaluation,
+    merging,
     pretraining,
     question_generation,
     reporting,
+    search,
+    sweep,
     training,
 )
-from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES, Sources
+from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES, Sources, sources_of
+from med_lora.pipelines.stages import DEFAULT_STAGES, Stages, absent_pipelines, create_base, stages_of
+from med_lora.pipelines.sweep.points import points_of
 
-# A run replaces them by its experiment's (see ProjectHooks.after_context_created).
-_sources = DEFAULT_SOURCES
+
+class Plan(NamedTuple):
+    """What an experiment decides about the shape of the pipelines.
+
+    Attributes:
+        sources: corpora by what they give.
+        stages: of its training.
+        points: names of its sweep's points.
+    """
+
+    sources: Sources
+    stages: Stages
+    points: tuple[str, ...]
+
+
+# For commands that have no experiment, such as `kedro registry list`; a run replaces it by its experiment's.
+_plan = Plan(DEFAULT_SOURCES, DEFAULT_STAGES, ())
 
 
 class Registry(dict[str, Pipeline]):
-    """Pipelines by name; an unknown name ends the command with one sentence."""
+    """Pipelines by name; one that is unknown, or has no node in this experiment, ends the command with one sentence."""
+
+    def __init__(self, pipelines: Mapping[str, Pipeline], absent: Mapping[str, str]) -> None:
+        """Take the pipelines but those ``absent``, which are given with the reason."""
+        super().__init__({name: pipeline for name, pipeline in pipelines.items() if name not in absent})
+        self._absent = absent
 
     def __missing__(self, name: str) -> Pipeline:
+        if name in self._absent:
+            raise click.ClickException(
+                f"The pipeline {name} has nothing to do in this experiment: {self._absent[name]}"
+            )
         raise click.ClickException(f"There is no pipeline {name!r}{nearest(name, set(self) - {'__default__'})}")
 
 
-def select_sources(sources: Sources) -> None:
-    """Name the sources whose branches the next registration builds."""
-    global _sources  # Kedro calls register_pipelines without arguments
-    _sources = sources
+def select_plan(parameters: ProjectParams) -> None:
+    """Take the plan of the next registration from an experiment's parameters.
+
+    Raises:
+        InputError: if its stages contradict each other, or a point of its sweep is not allowed.
+    """
+    global _plan  # Kedro calls register_pipelines without arguments
+    points = tuple(point.name for point in points_of(parameters))
+    _plan = Plan(sources_of(parameters), stages_of(parameters), points)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """All pipelines; ``__default__`` takes raw corpora to the report.
 
     ``data_engineering`` includes ``data_report``, which can be run again alone, and the pairs that a language model
-    writes where an experiment asks for them.
+    writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise.
     """
+    sources, stages, points = _plan
     report_on_data = Pipeline([])
-    if _sources.pairs or _sources.generator:
-        report_on_data = data_report.create_pipeline(bool(_sources.passages))
-    stages = {
-        "data_engineering": _data_engineering(_sources) + report_on_data,
-        "training": training.create_pipeline(),
-        "evaluation": evaluation.create_pipeline(),
+    if sources.pairs or sources.generator:
+        report_on_data = data_report.create_pipeline(bool(sources.passages))
+    first_stage = continued_pretraining.create_pipeline(stages)
+    steps = {
+        "data_engineering": _data_engineering(sources) + report_on_data,
+        "training": first_stage + training.create_pipeline(stages),
+        "evaluation": evaluation.create_pipeline(stages),
         "reporting": reporting.create_pipeline(),
     }
     return Registry(
         {
-            "__default__": sum(stages.values(), Pipeline([])),
-            **stages,
+            "__default__": sum(steps.values(), Pipeline([])),
+            **steps,
+            "continued_pretraining": first_stage,
             "data_report": report_on_data,
+            "merging": merging.create_pipeline(stages),
             "pretraining": pretraining.create_pipeline(),
-        }
+            "search": search.create_pipeline(stages) + create_base(stages),
+            "sweep": sweep.create_pipeline(points, stages) + create_base(stages),
+        },
+        absent_pipelines(stages),
     )
 
 

@@ -14,25 +14,41 @@ from med_lora.prompts import hash_rendering
 RECORD_FILE = "med_lora.json"
 
 
-def describe_origin(base_model: BaseModel, train: pd.DataFrame, prompt: PromptParams) -> dict[str, Any]:
-    """Base model, training pairs and prompt as JSON values: two adapters of equal origin saw the same text.
+def describe_origin(
+    base_model: BaseModel, train: pd.DataFrame, prompt: PromptParams, quantisation: str = "none"
+) -> dict[str, Any]:
+    """Base model, tokenizer, training pairs and prompt as JSON values: two adapters of equal origin saw the same text.
 
     Raises:
-        InputError: if the prompt follows a chat template, and the base model's tokenizer cannot be loaded or has none.
+        InputError: if the tokenizer is the hub's and cannot be had, or the prompt follows a chat template and the
+            tokenizer cannot be loaded or has none.
     """
     tokenizer = base_model.tokenizer() if prompt.template in ("chat", "medlms") else None
     return {
-        "base_model": {
-            "source": base_model.source,
-            "revision": base_model.revision,
-            "sha256": base_model.sha256,
-        },
+        **describe_base(base_model, quantisation),
         "prompt": {
             "template": prompt.template,
             "system": prompt.system,
             "sha256": hash_rendering(prompt, tokenizer),
         },
         "train_sha256": hash_pairs(train),
+    }
+
+
+def describe_base(base_model: BaseModel, quantisation: str) -> dict[str, Any]:
+    """What every adapter's record begins with, whatever it was trained on.
+
+    Raises:
+        InputError: if the tokenizer is the hub's and cannot be had.
+    """
+    return {
+        "base_model": {
+            "source": base_model.source,
+            "revision": base_model.revision,
+            "sha256": base_model.sha256,
+        },
+        "tokenizer_sha256": base_model.tokenizer_sha256(),
+        "quantisation": quantisation,
     }
 
 

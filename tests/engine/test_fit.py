@@ -1,150 +1,226 @@
-"""The training engine: losses, batches, determinism, and the ends it must refuse."""
+"""One run: what the recipe decides, what the hardware must not change, and what is refused."""
 
 from __future__ import annotations
 
-import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from med_lora.engine import Row, collate, fit, mean_loss, micro_batch_size, validation_steps
+from med_lora.engine import Row, fit, mean_loss
+from med_lora.engine.best import BestWeights
+from med_lora.engine.fit import Fit
+from med_lora.engine.launch import run_on_ranks
+from med_lora.engine.sft import make_trainer
 from med_lora.errors import InputError
+from med_lora.hardware import check_device
 from med_lora.prompts import IGNORED_LABEL
+from tests.engine.ranks_fit import TWO, train_whole_and_cut_off
+from tests.engine.tiny import adapted, gemma2, gpt2, llama, make, rows, trained, values
 from tests.recipes import hardware, optimisation
 
-CPU = hardware(inference_batch_size=3)
-RECIPE = optimisation()
+CPU = hardware()
+RECIPE = optimisation(effective_batch_size=8)
+DATA = rows(29)  # the last step of an epoch has five rows
 
 
-def rows(count: int, longest: int = 20) -> list[Row]:
-    generator = torch.Generator().manual_seed(1)
-    made = []
-    for number in range(count):
-        ids = torch.randint(2, 250, (5 + number % longest,), generator=generator).tolist()
-        made.append(Row(input_ids=ids, labels=[IGNORED_LABEL] * 3 + ids[3:]))
-    return made
+def run(model: Any, tokenizer: Any, recipe: Any = RECIPE, machine: Any = CPU, **more: Any) -> Fit:
+    return fit(model, tokenizer, DATA, rows(7), recipe, machine, **more)
 
 
-def one_by_one(model: Any, data: list[Row]) -> tuple[float, int]:
-    """Summed answer loss and answer tokens, a row at a time, from log-probabilities."""
-    total, count = 0.0, 0
-    for row in data:
-        logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0].log_softmax(-1)
-        for position, label in enumerate(row["labels"][1:]):
-            if label != IGNORED_LABEL:
-                total -= float(logits[position, label])
-                count += 1
-    return total, count
+def same_curve(one: Fit, other: Fit, tolerance: float) -> bool:
+    columns = ["step", "epoch", "metric"]
+    assert one.history[columns].equals(other.history[columns])
+    return bool(((one.history.value - other.history.value).abs() <= tolerance * one.history.value.abs() + 1e-6).all())
 
 
-def test_mean_loss_is_the_sum_over_tokens_whatever_the_batch(tiny_model: Any) -> None:
-    tiny_model.eval()
-    data = rows(11)
-    total, count = one_by_one(tiny_model, data)
-    for size in (1, 3, 11):
-        assert mean_loss(tiny_model, data, 1, size) == pytest.approx(total / count, rel=1e-5)
+def test_micro_batches_packing_and_checkpointing_do_not_change_the_optimisation(tokenizer: Any) -> None:
+    """The effective batch is the experiment's; how the hardware computes it changes rounding only."""
+    recipe = optimisation(effective_batch_size=8, batches="random")  # rows of all lengths in a step
+    model = adapted(make(llama))
+    whole = run(model, tokenizer, recipe, hardware(micro_batch_size=8))
+    for machine in (
+        hardware(micro_batch_size=1),
+        hardware(micro_batch_size=3),
+        hardware(micro_batch_size=8, packing=True),
+        hardware(micro_batch_size=3, packing=True, gradient_checkpointing=True),
+    ):
+        other = adapted(make(llama))
+        assert same_curve(whole, run(other, tokenizer, recipe, machine), 1e-5)
+        torch.testing.assert_close(trained(other), trained(model), rtol=0.0, atol=1e-5)
 
 
-def test_mean_loss_leaves_mode_and_random_state_alone(tiny_model: Any) -> None:
-    tiny_model.train()
-    state = torch.get_rng_state()
-    mean_loss(tiny_model, rows(3), 1, 2)
-    assert tiny_model.training
-    assert torch.equal(state, torch.get_rng_state())
+def test_the_loss_of_a_step_is_the_mean_over_the_tokens_of_all_its_rows(tokenizer: Any) -> None:
+    """Not the mean of the means of its micro-batches; the rows have one to twenty-two label tokens."""
+    model = make(llama)
+    recipe = optimisation(effective_batch_size=32, epochs=1, evaluations=1)
+    expected = mean_loss(model, DATA, 1, 4)
+    history = run(model, tokenizer, recipe, hardware(micro_batch_size=5)).history
+    assert values(history, "train_loss")[1] == pytest.approx(expected, rel=1e-5)
 
 
-def test_collate_pads_to_the_right_and_masks_only_where_needed() -> None:
-    batch = collate([Row(input_ids=[5, 6, 7], labels=[IGNORED_LABEL, 6, 7]), Row(input_ids=[8], labels=[8])], pad_id=1)
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 1, 1]]
-    assert batch["labels"].tolist() == [[IGNORED_LABEL, 6, 7], [8, IGNORED_LABEL, IGNORED_LABEL]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    equal = [Row(input_ids=[5], labels=[5])] * 2
-    assert "attention_mask" not in collate(equal, pad_id=1)
-    assert collate(equal, pad_id=1, always_mask=True)["attention_mask"].tolist() == [[1], [1]]
+@pytest.mark.parametrize("family", [gemma2, gpt2])
+def test_other_families_train_whole_and_packed(tokenizer: Any, family: Any) -> None:
+    machine = {"attention": "eager", "micro_batch_size": 8}
+    found = [run(make(family), tokenizer, RECIPE, hardware(packing=packing, **machine)) for packing in (False, True)]
+    assert same_curve(*found, 1e-4)
+    losses = values(found[0].history, "validation_loss")
+    assert losses[8] < losses[0] - 0.01
 
 
-def test_a_gpu_batch_suits_the_fused_loss_of_trl(tiny_model: Any, tokenizer: Any, tmp_path: Any) -> None:
-    """TRL's own compute_loss, which a GPU run takes, on the batch such a run hands it: equal to the plain loss."""
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+def test_training_lowers_the_loss_and_counts_what_it_saw(tokenizer: Any) -> None:
+    model = make(llama)
+    before = mean_loss(model, DATA, 1, 4)
+    result = run(model, tokenizer)
+    assert mean_loss(model, DATA, 1, 4) < before - 0.05
+    assert result.tokens == 2 * sum(len(row["input_ids"]) for row in DATA)
+    assert result.step == 8
+    part = run(make(llama), tokenizer, optimisation(effective_batch_size=8, epochs=0.5))
+    assert part.step == 2
+    assert part.tokens < result.tokens / 3
 
-    data = rows(4, longest=1)
-    options = {"skip_prepare_dataset": True}
-    trainer = SFTTrainer(
-        model=tiny_model,
-        args=SFTConfig(tmp_path, use_cpu=True, report_to="none", max_length=None, dataset_kwargs=options, bf16=False),
-        train_dataset=Dataset.from_list([dict(row) for row in data]),
-        data_collator=lambda batch: collate(batch, 1, always_mask=True),
-        processing_class=tokenizer,
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tokenizer: Any) -> None:
+    found = []
+    for seed in (3, 3, 4):
+        model = adapted(make(llama), lora_dropout=0.1)
+        run(model, tokenizer, optimisation(effective_batch_size=8, seed=seed))
+        found.append(trained(model))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_bf16_follows_fp32_and_keeps_its_weights_in_fp32(tokenizer: Any) -> None:
+    machine = hardware(precision="bf16")
+    try:
+        check_device(machine)
+    except InputError:
+        pytest.skip("this CPU has no bf16 instructions")
+    model = make(llama)
+    plain, half = run(make(llama), tokenizer).history, run(model, tokenizer, RECIPE, machine).history
+    for metric in ("train_loss", "validation_loss"):
+        assert values(half, metric) == pytest.approx(values(plain, metric), rel=0.01)
+    assert values(half, "train_loss") != values(plain, "train_loss")
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_lora_plus_moves_the_b_matrices_faster(tokenizer: Any) -> None:
+    moved = {}
+    for ratio in (None, 16.0):
+        model = adapted(make(llama))
+        before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        # one step after warm-up, in which AdamW moves each weight by about its learning rate
+        recipe = optimisation(effective_batch_size=32, epochs=1, warmup_ratio=0.0, lora_plus_ratio=ratio)
+        run(model, tokenizer, recipe)
+        distance = {
+            name: float((weight.detach() - before[name]).abs().max()) for name, weight in model.named_parameters()
+        }
+        moved[ratio] = [max(d for name, d in distance.items() if part in name) for part in ("lora_A", "lora_B")]
+    assert moved[None] == pytest.approx([5e-3, 5e-3], rel=0.01)
+    assert moved[16.0] == pytest.approx([5e-3, 8e-2], rel=0.01)
+    with pytest.raises(InputError, match=r"lora_plus_ratio sets .* this model has no adapter"):
+        run(make(llama), tokenizer, optimisation(lora_plus_ratio=16.0))
+
+
+def test_noise_on_the_embeddings_reaches_training_and_not_validation(tokenizer: Any) -> None:
+    plain, noisy = (
+        run(adapted(make(llama)), tokenizer, optimisation(effective_batch_size=8, neftune_alpha=alpha)).history
+        for alpha in (None, 5.0)
     )
-    tiny_model.eval()
-    loss = float(trainer.compute_loss(tiny_model, collate(data, 1, always_mask=True)).detach())
-    assert loss == pytest.approx(mean_loss(tiny_model, data, 1, 4), rel=1e-4)
+    assert values(noisy, "validation_loss")[0] == values(plain, "validation_loss")[0]
+    assert values(noisy, "train_loss")[1] != values(plain, "train_loss")[1]
 
 
-@pytest.mark.parametrize(
-    ("steps", "evaluations", "due"),
-    [(6, 4, {2, 3, 4, 6}), (100, 8, {12, 25, 38, 50, 62, 75, 88, 100}), (3, 8, {1, 2, 3}), (7, 1, {7})],
-)
-def test_validation_is_evenly_spaced_and_ends_with_the_last_step(steps: int, evaluations: int, due: set[int]) -> None:
-    assert validation_steps(steps, evaluations) == due
+def test_checkpointing_of_activations_reaches_the_layers(tokenizer: Any, tmp_path: Path) -> None:
+    model = adapted(make(llama))
+    trainer = make_trainer(model, tokenizer, DATA, RECIPE, hardware(gradient_checkpointing=True), str(tmp_path))
+    trainer.args.max_steps = 1
+    calls = []
+    model.get_base_model().model.layers[0].mlp.register_forward_pre_hook(lambda *_: calls.append(1))
+    trainer.train()
+    assert len(calls) == 2 * trainer.args.gradient_accumulation_steps
 
 
-@pytest.mark.parametrize(
-    ("effective", "allowed", "micro"), [(16, 16, 16), (16, 6, 4), (7, 6, 1), (4, 64, 4), (12, 5, 4)]
-)
-def test_micro_batch_divides_the_effective_batch(effective: int, allowed: int, micro: int) -> None:
-    recipe = RECIPE.model_copy(update={"effective_batch_size": effective})
-    assert micro_batch_size(recipe, CPU.model_copy(update={"micro_batch_size": allowed})) == micro
+def test_only_the_weights_of_a_model_change(tokenizer: Any) -> None:
+    model = adapted(make(llama))
+    config, use_cache = model.config.to_dict(), model.config.use_cache
+    frozen = {name: weight.clone() for name, weight in model.named_parameters() if not weight.requires_grad}
+    run(model, tokenizer, RECIPE, hardware(gradient_checkpointing=True, precision="fp32"))
+    assert model.config.to_dict() == config
+    assert model.config.use_cache is use_cache
+    assert not model.is_gradient_checkpointing
+    for module in (model, model.get_base_model()):
+        assert not {"forward", "_original_forward", "get_output_embeddings"} & set(vars(module))
+    assert all(torch.equal(weight, frozen[name]) for name, weight in model.named_parameters() if name in frozen)
 
 
-def test_training_lowers_the_loss_and_records_every_step(tiny_model: Any, tokenizer: Any) -> None:
-    data = rows(12)
-    before = mean_loss(tiny_model, data, 1, 4)
-    result = fit(tiny_model, tokenizer, data, data, RECIPE, CPU)
-    history = result.history
-    assert mean_loss(tiny_model, data, 1, 4) < before - 0.1
-    assert history[history.metric == "train_loss"].step.tolist() == [1, 2, 3, 4, 5, 6]
-    validation = history[history.metric == "validation_loss"]
-    assert validation.step.tolist() == [0, 2, 3, 4, 6]
-    assert validation.value.iloc[0] == pytest.approx(before, rel=1e-5)
-    assert result.tokens == 2 * sum(len(row["input_ids"]) for row in data)
+def test_an_adapter_in_fp32_stays_in_fp32_on_a_quantised_model(tokenizer: Any, tmp_path: Path) -> None:
+    """TRL casts it to bf16, in which AdamW's small steps are lost."""
+    model = adapted(make(llama))
+    model.is_loaded_in_4bit = True
+    make_trainer(model, tokenizer, DATA, RECIPE, CPU, str(tmp_path))
+    assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(tokenizer: Any, request: Any) -> None:
-    from copy import deepcopy
+def test_the_kept_weights_are_saved(tokenizer: Any, tmp_path: Path) -> None:
+    from peft import PeftModel
 
-    model = request.getfixturevalue("tiny_model")
-    copies = [deepcopy(model) for _ in range(3)]
-    for copy, seed in zip(copies, (3, 3, 4), strict=True):
-        fit(copy, tokenizer, rows(12), [], RECIPE.model_copy(update={"seed": seed}), CPU)
-    first, same, other = (torch.cat([weight.flatten() for weight in copy.parameters()]) for copy in copies)
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
-
-
-def test_micro_batches_do_not_change_the_optimisation(tokenizer: Any, request: Any) -> None:
-    """The effective batch is the experiment's; how the hardware splits it changes rounding only."""
-    from copy import deepcopy
-
-    model = request.getfixturevalue("tiny_model")
-    losses = []
-    for allowed in (4, 1):
-        copy = deepcopy(model)
-        fit(copy, tokenizer, rows(12), [], RECIPE, CPU.model_copy(update={"micro_batch_size": allowed}))
-        losses.append(mean_loss(copy, rows(12), 1, 4))
-    assert losses[0] == pytest.approx(losses[1], rel=2e-3)
+    model = adapted(make(llama))
+    run(model, tokenizer, RECIPE, CPU, save_to=tmp_path / "adapter")
+    again = PeftModel.from_pretrained(make(llama), tmp_path / "adapter")
+    assert mean_loss(again, DATA, 1, 4) == mean_loss(model, DATA, 1, 4)
+    whole = make(llama)
+    run(whole, tokenizer, RECIPE, CPU, save_to=tmp_path / "model")
+    assert torch.equal(trained(type(whole).from_pretrained(tmp_path / "model")), trained(whole))
 
 
-def test_empty_training_set_is_refused(tiny_model: Any, tokenizer: Any) -> None:
-    with pytest.raises(InputError, match="training set is empty"):
-        fit(tiny_model, tokenizer, [], [], RECIPE, CPU)
-
-
-def test_a_loss_that_is_no_number_stops_the_run_at_once(tiny_model: Any, tokenizer: Any) -> None:
+def test_best_weights_survive_a_checkpoint(tmp_path: Path) -> None:
+    model = adapted(make(llama))
+    best, before = BestWeights(model), trained(model)
+    best.take()
+    best.save(tmp_path)
     with torch.no_grad():
-        tiny_model.model.embed_tokens.weight[5] = math.nan
-    data = [Row(input_ids=[5, 6, 7, 8], labels=[5, 6, 7, 8])] * 8
-    with pytest.raises(InputError, match="became nan at step 1"):
-        fit(tiny_model, tokenizer, data, [], RECIPE, CPU)
+        for weight in model.parameters():
+            weight.add_(1.0)
+    later = BestWeights(model)
+    later.load(tmp_path)
+    later.put_back()
+    assert torch.equal(trained(model), before)
+
+
+MASKED = Row(input_ids=[5, 6, 7], labels=[IGNORED_LABEL] * 3)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "recipe", "machine", "sentence"),
+    [
+        ([], [], {}, {}, "The training set is empty"),
+        ([MASKED, MASKED], [], {}, {}, "2 of 2 training rows have no token that the loss counts"),
+        (DATA, [MASKED], {}, {}, "1 of 1 validation rows have no token that the loss counts"),
+        (DATA, [], {"keep": "best"}, {}, "optimisation.keep: best goes by the validation loss"),
+        (DATA, [], {"patience": 2}, {}, "optimisation.patience goes by the validation loss"),
+        (DATA, [], {}, {"precision": "fp16"}, "fp16 needs a GPU"),
+        (DATA, [], {}, {"sharding": "fsdp"}, "fsdp needs GPUs"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_sentence(
+    tokenizer: Any, train: Any, validation: Any, recipe: Any, machine: Any, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence) as refused:
+        fit(make(llama), tokenizer, train, validation, optimisation(**recipe), hardware(**machine))
+    assert "\n" not in str(refused.value)
+
+
+def test_two_ranks_train_as_one_and_go_on_from_a_later_epoch(tokenizer: Any, tmp_path: Path) -> None:
+    """Twenty-nine rows in steps of seven leave a last step of one row, which only one rank has."""
+    recipe = optimisation(effective_batch_size=7, epochs=3, evaluations=5, checkpoints=15, keep="best")
+    model = adapted(make(llama))
+    alone = run(model, tokenizer, recipe)
+    whole, resumed = run_on_ranks(train_whole_and_cut_off, (tokenizer, DATA, rows(7), recipe, tmp_path), TWO)
+    assert same_curve(alone, whole.result, 1e-5)
+    torch.testing.assert_close(whole.weights, trained(model), rtol=0.0, atol=1e-5)
+    assert (whole.result.step, whole.result.tokens) == (alone.step, alone.tokens)
+    assert resumed.result.history.equals(whole.result.history)
+    assert (resumed.result.step, resumed.result.tokens) == (alone.step, alone.tokens)
+    assert torch.equal(resumed.weights, whole.weights)

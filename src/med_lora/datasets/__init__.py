@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from med_lora.datasets.call_cache import CallCacheDataset
     from med_lora.datasets.corpus import CorpusDataset
     from med_lora.datasets.folder import FolderDataset
-    from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder
+    from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder, SavedFolder
     from med_lora.datasets.table import TableDataset
     from med_lora.datasets.text_files import TextFilesDataset
+    from med_lora.datasets.work_folder import WorkFolder, WorkFolderDataset
 
 __all__ = [
     "AdapterDataset",
@@ -30,8 +31,11 @@ __all__ = [
     "Pretrained",
     "PretrainedDataset",
     "PretrainedFolder",
+    "SavedFolder",
     "TableDataset",
     "TextFilesDataset",
+    "WorkFolder",
+    "WorkFolderDataset",
 ]
 
 _MODULES = {
@@ -45,8 +49,11 @@ _MODULES = {
     "Pretrained": "pretrained",
     "PretrainedDataset": "pretrained",
     "PretrainedFolder": "pretrained",
+    "SavedFolder": "pretrained",
     "TableDataset": "table",
     "TextFilesDataset": "text_files",
+    "WorkFolder": "work_folder",
+    "WorkFolderDataset": "work_folder",
 }
 
 

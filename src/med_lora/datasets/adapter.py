@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from med_lora.datasets.errors import DatasetInputError
 from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder
@@ -22,7 +21,7 @@ class AdapterDataset(PretrainedDataset):
     def _write(self, folder: Path, data: Pretrained) -> None:
         super()._write(folder, data)
         self._check(folder)
-        _sort_sets(folder / CONFIG, data.model)
+        _sort_sets(folder)
 
     def _read(self, folder: Path) -> PretrainedFolder:
         self._check(folder)
@@ -57,11 +56,13 @@ def _find_fault(weights: Path) -> str:
     return "" if numbers else "holds no weights"
 
 
-def _sort_sets(config_file: Path, model: Any) -> None:
+def _sort_sets(folder: Path) -> None:
     """Sort what peft writes from sets: their order changes from process to process, and means nothing."""
-    options = [item for config in model.peft_config.values() for item in vars(config).items()]
-    names = {name for name, value in options if isinstance(value, set)}
-    config = json.loads(config_file.read_text())
+    from peft import PeftConfig
+
+    names = {name for name, value in vars(PeftConfig.from_pretrained(str(folder))).items() if isinstance(value, set)}
+    file = folder / CONFIG
+    config = json.loads(file.read_text())
     for name in names & config.keys():
         config[name] = sorted(config[name])
-    config_file.write_text(json.dumps(config, indent=2, sort_keys=True))
+    file.write_text(json.dumps(config, indent=2, sort_keys=True))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,16 +20,14 @@ from med_lora.errors import InputError
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+TOKENIZER_FILES = ("*token*.json", "vocab*", "merges.txt", "*.model")
 # What decides the model's output: configuration, tokenizer and weights.
 HASHED_FILES = (
     "config.json",
     "generation_config.json",
-    "*token*.json",
-    "vocab*",
-    "merges.txt",
-    "*.model",
+    *TOKENIZER_FILES,
     "chat_template*",
     "*.safetensors",
     "*.safetensors.index.json",
@@ -72,6 +71,30 @@ class BaseModel:
                 )
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
+
+    def tokenizer_sha256(self) -> str:
+        """What decides which tokens a text becomes: SHA-256 over a folder's tokenizer files, or over a hub tokenizer.
+
+        That of the hub is taken from the tokenizer as loaded, since the cache need not hold all of its files; a chat
+        template belongs to the prompt, and is not part of it.
+
+        Raises:
+            InputError: if the hub's tokenizer cannot be had.
+        """
+        if self.revision is None:
+            return _hash_files(Path(self.source), TOKENIZER_FILES)
+        return _hash_tokenizer(self.source, self.revision)
+
+    def config(self) -> PretrainedConfig:
+        """The model's configuration, without its weights.
+
+        Raises:
+            InputError: if the file cannot be had or read, or the model needs code of its own.
+        """
+        from transformers import AutoConfig
+
+        with self._explained("configuration"):
+            return AutoConfig.from_pretrained(self.source, trust_remote_code=False, **self._origin())  # type: ignore[no-any-return]
 
     def model(self, dtype: torch.dtype | str, **options: Any) -> PreTrainedModel:
         """Load the causal language model from safetensors, in ``dtype`` (a torch.dtype, its name, or ``"auto"``).
@@ -160,7 +183,7 @@ class BaseModelDataset(AbstractDataset[Never, BaseModel]):
             )
         if not any(folder.glob("*.safetensors")):
             raise DatasetInputError(f"{folder} holds no .safetensors file; convert its weights to safetensors.")
-        return BaseModel(source=str(folder), revision=None, sha256=_hash_model(folder))
+        return BaseModel(source=str(folder), revision=None, sha256=_hash_files(folder, HASHED_FILES))
 
     def _exists(self) -> bool:
         """Whether a load would succeed; a pinned hub model is taken to exist."""
@@ -178,13 +201,24 @@ def _looks_like_path(id: str) -> bool:
     return id.startswith((".", "/", "~", "data/")) or "\\" in id or id.count("/") > 1
 
 
-def _hash_model(folder: Path) -> str:
-    files = {file for pattern in HASHED_FILES for file in folder.glob(pattern) if file.is_file()}
+def _hash_files(folder: Path, patterns: Sequence[str]) -> str:
+    files = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
     manifest: Manifest = {}
     for file in files:
         status = file.stat()
         manifest[file.name] = _hash_file(file, status.st_size, status.st_mtime_ns)
     return hashlib.sha256(manifest_bytes(manifest)).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _hash_tokenizer(source: str, revision: str) -> str:
+    tokenizer: Any = BaseModel(source, revision, None).tokenizer()
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    content: dict[str, Any] = json.loads(backend.to_str()) if backend is not None else {"vocab": tokenizer.get_vocab()}
+    for setting in ("version", "truncation", "padding"):  # of the library, and of the last call
+        content.pop(setting, None)
+    content["special_tokens"] = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1024)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +21,24 @@ class Saveable(Protocol):
 
     def save_pretrained(self, save_directory: str, *arguments: Any, **options: Any) -> Any:
         """Write everything that ``from_pretrained`` needs into ``save_directory``."""
+
+
+@dataclass(frozen=True)
+class SavedFolder:
+    """What another process has saved already: a ``Saveable`` whose files are copied as they are."""
+
+    path: Path
+
+    @classmethod
+    def below(cls, parent: Path) -> SavedFolder:
+        """A folder in ``parent``, not made yet, which is deleted together with the handle."""
+        folder = cls(parent / f"output-{uuid.uuid4().hex}")
+        weakref.finalize(folder, shutil.rmtree, folder.path, ignore_errors=True)
+        return folder
+
+    def save_pretrained(self, save_directory: str) -> None:
+        """Copy all files into ``save_directory``."""
+        shutil.copytree(self.path, save_directory, dirs_exist_ok=True)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from med_lora.datasets.base_model import BaseModel
 from med_lora.hardware import prepare_device
 from med_lora.llm.answers import Completion, Failure, Request
+from med_lora.models.loading import weights_dtype
 from med_lora.parameters.llm import SamplingParams
 from med_lora.parameters.model import HardwareParams
 from med_lora.prompts import context_length, end_tokens, tokenise_messages
@@ -33,7 +34,6 @@ class LocalModel:
         self._base_model = base_model
         self._sampling = sampling
         self._hardware = hardware
-        self._precision = precision
         self._lock = threading.Lock()
         self._loaded: tuple[Any, Any] | None = None
 
@@ -57,11 +57,8 @@ class LocalModel:
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            import torch
-
             device = prepare_device(self._hardware)
-            types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-            model: Any = self._base_model.model(types[self._precision])
+            model: Any = self._base_model.model(weights_dtype(self._hardware, "inference"))
             tokenizer: Any = self._base_model.tokenizer()
             self._set_generation(model, tokenizer)
             self._loaded = (model.to(device).eval(), tokenizer)

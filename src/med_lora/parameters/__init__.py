@@ -27,6 +27,7 @@ from med_lora.parameters.data import (
     SplitParams,
 )
 from med_lora.parameters.evaluation import (
+    DecodingParams,
     EvaluationParams,
     ReportingParams,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "CorpusFiles",
     "CorpusParams",
     "DataEngineeringParams",
+    "DecodingParams",
     "DeduplicationParams",
     "EndpointParams",
     "EvaluationParams",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from med_lora.parameters.base import Parameters, PositiveInt
+from med_lora.parameters.base import Fraction, Parameters
 from med_lora.parameters.model import LoraParams, OptimisationParams
 
 
@@ -14,7 +14,12 @@ class ContinuedPretrainingParams(Parameters):
     """A first stage on the passages' plain text (study E); the second is instruction tuning."""
 
     enabled: bool = Field(description="whether the stage takes place")
-    block_length: PositiveInt = Field(description="tokens in one training row; passages follow one another")
+    block_length: Annotated[int, Field(ge=2)] = Field(
+        description="tokens in one training row; passages follow one another"
+    )
+    validation_fraction: Fraction = Field(
+        description="part of the passages held out for the validation loss, in whole chapters where there are several"
+    )
     handover: Literal["adapter", "merged"] = Field(
         description="instruction tuning goes on with the same adapter, or starts a new one on the merged model"
     )

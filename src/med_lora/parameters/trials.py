@@ -23,6 +23,16 @@ class SweepParams(Parameters):
     )
     objective: Objective = Field(description="figure on the validation pairs by which points are ranked")
 
+    @model_validator(mode="after")
+    def _values_differ(self) -> SweepParams:
+        for key, values in self.grid.items():
+            if not values:
+                raise ValueError(f"grid.{key} has no value; give a list of them, or leave the key out")
+            # 1, 1.0 and true are equal to Python and not to a setting
+            if len({(type(value), value) for value in values}) < len(values):
+                raise ValueError(f"grid.{key} names a value twice")
+        return self
+
 
 class SearchSpace(Parameters):
     """Values that one setting may take: a choice, or a range."""
@@ -51,9 +61,22 @@ class SearchParams(Parameters):
 
     space: dict[str, SearchSpace] = Field(description="by the setting's key; empty for no search")
     objective: Objective = Field(description="figure on the validation pairs that is optimised")
-    trials: PositiveInt = Field(description="finished or pruned trials in the study, over all workers and runs")
-    sampler: Literal["tpe", "random"] = Field(description="how the next settings are drawn")
-    startup_trials: Annotated[int, Field(ge=0)] = Field(description="first trials, drawn at random and never pruned")
-    prune: bool = Field(description="stop trials whose validation loss is above the median of earlier ones")
-    storage: str | None = Field(description="database URL that workers share; null for a sqlite file of the experiment")
+    trials: PositiveInt = Field(
+        description="settings tried in the study (finished, pruned or failed), over all workers and runs"
+    )
+    sampler: Literal["tpe", "random"] = Field(
+        description="how the next settings are drawn: by a tree-structured Parzen estimator of those with a good "
+        "figure (Bergstra et al. 2011; multivariate, Watanabe 2023, arXiv:2304.11127), or evenly"
+    )
+    startup_trials: Annotated[int, Field(ge=0)] = Field(
+        description="first trials, drawn at random and never pruned; a run stops if its first so many all fail"
+    )
+    prune: bool = Field(
+        description="stop a trial whose least validation loss is above the median that earlier ones had at the same "
+        "validation (Golovin et al. 2017)"
+    )
+    storage: str | None = Field(
+        description="database URL that workers share, with $NAME for what an environment variable holds, such as the "
+        "password; null for a sqlite file of the experiment"
+    )
     seed: int = Field(description="seed of the sampler")

@@ -95,7 +95,11 @@ def training() -> TrainingParams:
 @pytest.fixture
 def evaluation() -> EvaluationParams:
     return EvaluationParams(
-        exclude=["answer_cut", "answer_empty"], max_new_tokens=24, confidence=0.95, bootstrap_samples=500, seed=1
+        exclude=["answer_cut", "answer_empty"],
+        decoding=recipes.decoding(),
+        confidence=0.95,
+        bootstrap_samples=500,
+        seed=1,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
@@ -13,11 +14,18 @@ from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams, PromptParams
 from med_lora.pipelines.evaluation.arms import check_adapter, load_arm
 from med_lora.provenance import describe_origin
+from tests.recipes import model_params
 
 from .conftest import Table, write_record
 
 HUB = BaseModel(source="org/model", revision="a" * 40, sha256=None)
 LOCAL = BaseModel(source="models/tiny", revision=None, sha256="b" * 64)
+
+
+@pytest.fixture(autouse=True)
+def hub_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub is out of reach: its tokenizers are told apart by their names."""
+    monkeypatch.setattr("med_lora.datasets.base_model._hash_tokenizer", lambda source, revision: source + revision)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +61,17 @@ def test_adapter_of_another_base_is_refused(
     write_record(tmp_path, describe_origin(trained_on, train_split.to_pandas(), prompt))
     with pytest.raises(InputError, match="was trained on"):
         check_adapter(PretrainedFolder(tmp_path, ""), asked, train_split, prompt)
+
+
+@pytest.mark.parametrize("given", ["0" * 64, None])
+def test_adapter_of_another_or_no_known_tokenizer_is_refused(
+    given: str | None, train_split: Table, prompt: PromptParams, tmp_path: Path
+) -> None:
+    record = describe_origin(LOCAL, train_split.to_pandas(), prompt) | {"tokenizer_sha256": given}
+    write_record(tmp_path, {key: value for key, value in record.items() if value is not None})
+    message = "was trained with another tokenizer" if given else "does not tell the adapter's origin; train it again"
+    with pytest.raises(InputError, match=message):
+        check_adapter(PretrainedFolder(tmp_path, ""), LOCAL, train_split, prompt)
 
 
 @pytest.mark.parametrize("column", ["id", "question", "answer"])
@@ -130,6 +149,24 @@ def test_adapter_of_unknown_origin_is_refused(
 def test_an_arm_is_fp32_on_a_cpu_and_never_drops_out(
     base_model: BaseModel, adapter: PretrainedFolder, hardware: HardwareParams
 ) -> None:
-    model = load_arm(base_model, adapter, hardware.model_copy(update={"precision": "fp16"}))
+    precision = "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    model = load_arm(base_model, adapter, hardware.model_copy(update={"precision": precision}), model_params())
     assert {str(weight.dtype) for weight in model.parameters()} == {"torch.float32"}
     assert not any(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize(("quantisation", "stored"), [("int8", "torch.int8"), ("nf4", "torch.uint8")])
+def test_an_arm_is_quantised_as_the_model_was_trained(
+    quantisation: str, stored: str, base_model: BaseModel, adapter: PretrainedFolder, hardware: HardwareParams
+) -> None:
+    for given in (None, adapter):
+        model = load_arm(base_model, given, hardware, model_params(quantisation=quantisation))
+        assert {str(weight.dtype) for weight in model.parameters()} == {"torch.float32", stored}
+
+
+def test_an_arm_refuses_the_adapter_of_another_base(
+    base_model: BaseModel, adapter: PretrainedFolder, hardware: HardwareParams
+) -> None:
+    other = replace(base_model, sha256="c" * 64)
+    with pytest.raises(InputError, match="was trained on"):
+        load_arm(other, adapter, hardware, model_params())

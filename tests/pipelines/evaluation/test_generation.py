@@ -1,4 +1,4 @@
-"""Answers are greedy, complete, in order, and independent of the batch."""
+"""Answers are complete, in order, and independent of the batch, greedy or sampled."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from med_lora.datasets.base_model import BaseModel, BaseModelDataset
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams
-from med_lora.pipelines.evaluation.generation import generate_answers
+from med_lora.pipelines.evaluation.generation import complete, generate_answers
+from tests import recipes
+from tests.recipes import model_params
 
 from .conftest import Table
+
+MODEL = model_params()
+
+
+def decode(evaluation: EvaluationParams, **changes: Any) -> EvaluationParams:
+    return evaluation.model_copy(update={"decoding": recipes.decoding(**changes)})
 
 
 @pytest.fixture
@@ -49,13 +57,13 @@ def test_answers_equal_those_taken_one_token_at_a_time(
 ) -> None:
     hardware = hardware.model_copy(update={"inference_batch_size": 5})
     many_questions = Table(many_questions.frame.head(16))
-    evaluation = evaluation.model_copy(update={"max_new_tokens": 12})
-    answers = generate_answers(base_model, many_questions, prompt, evaluation, hardware)
+    evaluation = decode(evaluation, max_new_tokens=12)
+    answers = generate_answers(base_model, many_questions, prompt, evaluation, hardware, MODEL)
     tokenizer: Any = base_model.tokenizer()
     model = base_model.model("float32")
     assert list(answers["id"]) == list(many_questions.frame["id"])
     for row, question in zip(answers.itertuples(), many_questions.frame["question"], strict=True):
-        new, reason = continue_by_hand(model, tokenizer, question, evaluation.max_new_tokens)
+        new, reason = continue_by_hand(model, tokenizer, question, evaluation.decoding.max_new_tokens)
         assert row.answer == tokenizer.decode(new, skip_special_tokens=True).strip()
         assert row.finish_reason == reason
         assert row.new_tokens == len(new) + (reason == "eos")
@@ -94,8 +102,8 @@ def test_the_adapter_changes_the_answers(
     evaluation: EvaluationParams,
     hardware: HardwareParams,
 ) -> None:
-    base = generate_answers(base_model, test_split, prompt, evaluation, hardware)
-    tuned = generate_answers(base_model, test_split, prompt, evaluation, hardware, adapter)
+    base = generate_answers(base_model, test_split, prompt, evaluation, hardware, MODEL)
+    tuned = generate_answers(base_model, test_split, prompt, evaluation, hardware, MODEL, adapter)
     assert (base["answer"] != tuned["answer"]).mean() > 0.5
 
 
@@ -119,8 +127,8 @@ def test_generation_settings_that_come_with_a_model_do_not_matter(
 ) -> None:
     eos = base_model.tokenizer().eos_token_id
     meddled = resave(base_model, tmp_path, do_sample=True, temperature=2.0, repetition_penalty=9.0, eos_token_id=eos)
-    expected = generate_answers(base_model, test_split, prompt, evaluation, hardware)
-    pd.testing.assert_frame_equal(generate_answers(meddled, test_split, prompt, evaluation, hardware), expected)
+    expected = generate_answers(base_model, test_split, prompt, evaluation, hardware, MODEL)
+    pd.testing.assert_frame_equal(generate_answers(meddled, test_split, prompt, evaluation, hardware, MODEL), expected)
 
 
 def test_the_end_of_turn_of_a_chat_template_ends_an_answer(
@@ -157,12 +165,14 @@ def test_padding_with_eos_is_masked_too(
 ) -> None:
     """As for every GPT-2 and Llama, whose tokenizers have no padding token."""
     tokenizer: Any = base_model.tokenizer()
-    expected = generate_answers(base_model, many_questions, prompt, evaluation, hardware)
+    expected = generate_answers(base_model, many_questions, prompt, evaluation, hardware, MODEL)
     unpadded = resave(base_model, tmp_path, eos_token_id=tokenizer.eos_token_id)
     tokenizer.pad_token = None
     tokenizer.save_pretrained(tmp_path)
     assert unpadded.tokenizer().pad_token_id == tokenizer.eos_token_id
-    pd.testing.assert_frame_equal(generate_answers(unpadded, many_questions, prompt, evaluation, hardware), expected)
+    pd.testing.assert_frame_equal(
+        generate_answers(unpadded, many_questions, prompt, evaluation, hardware, MODEL), expected
+    )
 
 
 def test_every_end_token_that_a_model_declares_ends_an_answer(
@@ -178,7 +188,7 @@ def test_every_end_token_that_a_model_declares_ends_an_answer(
     first = [continue_by_hand(model, tokenizer, question, 1)[0] for question in test_split.frame["question"]]
     ends = sorted({token for new in first for token in new})
     declared = resave(base_model, tmp_path, eos_token_id=ends)
-    answers = generate_answers(declared, test_split, prompt, evaluation, hardware)
+    answers = generate_answers(declared, test_split, prompt, evaluation, hardware, MODEL)
     assert set(answers["finish_reason"]) == {"eos"}
     assert answers["empty"].all()
     assert set(answers["answer"]) == {""}
@@ -192,8 +202,8 @@ def test_a_prompt_beyond_the_context_loses_its_beginning(
     evaluation: EvaluationParams,
     hardware: HardwareParams,
 ) -> None:
-    long = evaluation.model_copy(update={"max_new_tokens": 512 - 40})
-    answers = generate_answers(base_model, test_split, prompt, long, hardware)
+    long = decode(evaluation, max_new_tokens=512 - 40)
+    answers = generate_answers(base_model, test_split, prompt, long, hardware, MODEL)
     assert 0 < answers["prompt_truncated"].sum() < len(answers)
     assert set(answers["prompt_tokens"][answers["prompt_truncated"]]) == {40}
     assert (answers["prompt_tokens"] + answers["new_tokens"] <= 512).all()
@@ -206,7 +216,58 @@ def test_a_context_without_room_for_a_question_is_refused(
     evaluation: EvaluationParams,
     hardware: HardwareParams,
 ) -> None:
-    with pytest.raises(InputError, match=r"evaluation\.max_new_tokens \(512\) leaves no room .* 512 tokens"):
+    with pytest.raises(InputError, match=r"evaluation\.decoding\.max_new_tokens \(512\) leaves no room .* 512 tokens"):
+        generate_answers(base_model, test_split, prompt, decode(evaluation, max_new_tokens=512), hardware, MODEL)
+
+
+def test_sampled_answers_depend_neither_on_the_batch_nor_on_the_order(
+    base_model: BaseModel,
+    many_questions: Table,
+    prompt: PromptParams,
+    evaluation: EvaluationParams,
+    hardware: HardwareParams,
+) -> None:
+    evaluation = decode(evaluation, temperature=0.8, top_k=40, top_p=0.9, repetition_penalty=1.2)
+    shuffled = Table(many_questions.frame.sample(frac=1.0, random_state=1))
+    single, batched, reordered = (
         generate_answers(
-            base_model, test_split, prompt, evaluation.model_copy(update={"max_new_tokens": 512}), hardware
+            base_model, table, prompt, evaluation, hardware.model_copy(update={"inference_batch_size": size})
         )
+        for table, size in ((many_questions, 1), (many_questions, 16), (shuffled, 7))
+    )
+    pd.testing.assert_frame_equal(single, batched)
+    pd.testing.assert_frame_equal(single, reordered.set_index("id").loc[single["id"]].reset_index())
+    assert len(set(single["answer"])) > 20
+
+
+def test_the_seed_and_the_temperature_change_sampled_answers(
+    base_model: BaseModel,
+    test_split: Table,
+    prompt: PromptParams,
+    evaluation: EvaluationParams,
+    hardware: HardwareParams,
+) -> None:
+    changes: list[dict[str, Any]] = [{}, {"temperature": 1.0}, {"temperature": 1.0, "seed": 6}, {"temperature": 3.0}]
+    answers = [
+        tuple(generate_answers(base_model, test_split, prompt, decode(evaluation, **change), hardware, MODEL)["answer"])
+        for change in changes
+    ]
+    assert len(set(answers)) == len(changes)
+    # the most probable token alone is left, whatever the temperature
+    for single in ({"temperature": 5.0, "top_k": 1}, {"temperature": 1e-4}, {"temperature": 1.0, "top_p": 1e-6}):
+        sampled = generate_answers(base_model, test_split, prompt, decode(evaluation, **single), hardware, MODEL)[
+            "answer"
+        ]
+        assert tuple(sampled) == answers[0]
+
+
+def test_with_a_strong_repetition_penalty_no_token_comes_twice(base_model: BaseModel, test_split: Table) -> None:
+    tokenizer: Any = base_model.tokenizer()
+    model = base_model.model("float32")
+    prompts = [tokenizer(question)["input_ids"] for question in test_split.frame["question"]]
+    repeated = {}
+    for penalty in (1.0, 1e6):
+        decoding = recipes.decoding(repetition_penalty=penalty)
+        completions = complete(model, prompts, set(), tokenizer.pad_token_id, decoding, 3)
+        repeated[penalty] = sum(len(found.tokens) - len(set(found.tokens)) for found in completions)
+    assert repeated[1.0] > repeated[1e6] == 0

@@ -13,8 +13,11 @@ from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams, PromptParams, TrainingParams
 from med_lora.pipelines.evaluation.losses import measure_losses
+from tests.recipes import model_params
 
 from .conftest import Table
+
+MODEL = model_params()
 
 
 def sum_by_hand(model: Any, tokenizer: Any, question: str, answer: str) -> float:
@@ -42,7 +45,7 @@ def test_losses_equal_those_taken_one_token_at_a_time(
 ) -> None:
     test_split = Table(test_split.frame.head(4))
     hardware = hardware.model_copy(update={"inference_batch_size": batch_size})
-    losses = measure_losses(base_model, test_split, prompt, training, hardware)
+    losses = measure_losses(base_model, test_split, prompt, training, hardware, MODEL)
     tokenizer, model = base_model.tokenizer(), base_model.model("float32")
     assert list(losses.columns) == ["id", "tokens", "nll", "answer_bytes"]
     assert list(losses["id"]) == list(test_split.frame["id"])
@@ -62,8 +65,8 @@ def test_the_adapter_changes_the_losses(
     training: TrainingParams,
     hardware: HardwareParams,
 ) -> None:
-    base = measure_losses(base_model, test_split, prompt, training, hardware)
-    tuned = measure_losses(base_model, test_split, prompt, training, hardware, adapter)
+    base = measure_losses(base_model, test_split, prompt, training, hardware, MODEL)
+    tuned = measure_losses(base_model, test_split, prompt, training, hardware, MODEL, adapter)
     assert ((base["nll"] - tuned["nll"]).abs() > 0.1).all()
     assert list(base["tokens"]) == list(tuned["tokens"])
 
@@ -76,10 +79,10 @@ def test_a_pair_beyond_the_length_limit_is_scored_in_part(
     hardware: HardwareParams,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    whole = measure_losses(base_model, test_split, prompt, training, hardware).set_index("id")
+    whole = measure_losses(base_model, test_split, prompt, training, hardware, MODEL).set_index("id")
     short = training.model_copy(update={"max_length": 60})
     with caplog.at_level("WARNING"):
-        part = measure_losses(base_model, test_split, prompt, short, hardware).set_index("id")
+        part = measure_losses(base_model, test_split, prompt, short, hardware, MODEL).set_index("id")
     assert "answers exceed 60 tokens" in caplog.text
     cut = part["tokens"] < whole["tokens"]
     assert 0 < cut.sum() < len(cut)
@@ -94,7 +97,9 @@ def test_losing_only_the_closing_eos_keeps_all_bytes(
     tokenizer: Any = base_model.tokenizer()
     one = Table(pd.DataFrame({"id": ["a"], "question": ["Why?"], "answer": ["β-blockers help."]}))
     length = len(tokenizer("Question: Why?\nAnswer:")["input_ids"]) + len(tokenizer(" β-blockers help.")["input_ids"])
-    losses = measure_losses(base_model, one, prompt, training.model_copy(update={"max_length": length}), hardware)
+    losses = measure_losses(
+        base_model, one, prompt, training.model_copy(update={"max_length": length}), hardware, MODEL
+    )
     assert losses["answer_bytes"].item() == len("β-blockers help.".encode())
 
 
@@ -115,7 +120,7 @@ def test_a_loss_that_is_not_finite_is_refused_by_id(
     base_model.tokenizer().save_pretrained(tmp_path)
     broken = BaseModelDataset(id=str(tmp_path)).load()
     with pytest.raises(InputError, match=r"test pair corpus:03 is not finite \(7 of 7 pairs\)"):
-        measure_losses(broken, test_split, prompt, training, hardware)
+        measure_losses(broken, test_split, prompt, training, hardware, MODEL)
 
 
 @pytest.mark.parametrize(
@@ -137,4 +142,4 @@ def test_a_split_without_distinct_pairs_is_refused(
     hardware: HardwareParams,
 ) -> None:
     with pytest.raises(InputError, match=message):
-        measure_losses(base_model, Table(frame), prompt, training, hardware)
+        measure_losses(base_model, Table(frame), prompt, training, hardware, MODEL)

@@ -12,17 +12,20 @@ from typing import Any
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import ParquetDataset
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams, TrainingParams
-from med_lora.pipelines.evaluation.pipeline import create_pipeline
+from med_lora.pipelines.evaluation.pipeline import create_check, create_pipeline
+from med_lora.pipelines.stages import Stages
+from tests import recipes
 
 from .conftest import Table
 
-PARAMETERS = {"params:prompt", "params:training", "params:evaluation", "params:hardware"}
+PARAMETERS = {"params:prompt", "params:training", "params:evaluation", "params:model", "params:hardware"}
 
 
 def test_inputs_outputs_and_names() -> None:
@@ -40,7 +43,29 @@ def test_inputs_outputs_and_names() -> None:
     assert {node.name.split(".")[0] for node in pipeline.only_nodes_with_tags("device").nodes} == {"base", "tuned"}
 
 
-@pytest.mark.parametrize("node", create_pipeline().nodes, ids=lambda node: node.name)
+@pytest.mark.parametrize(
+    ("stages", "tuned", "base"),
+    [
+        (Stages("lora", "merged"), "adapter", "domain_base"),
+        (Stages("lora", "adapter"), "adapter", "base_model"),
+        (Stages("full"), "tuned_model", "base_model"),
+        (Stages("full", "merged"), "tuned_model", "domain_base"),
+    ],
+)
+def test_tuned_arm_is_what_the_last_stage_left(stages: Stages, tuned: str, base: str) -> None:
+    pipeline = create_pipeline(stages)
+    start = {"domain_adapter"} if stages.handover == "adapter" else set()
+    saved = {"domain_model" if base == "domain_base" else base}
+    assert pipeline.inputs() - PARAMETERS == {"base_model", tuned, "train", "test"} | saved | start
+    checked = "tuned_base" if tuned == "tuned_model" else "checked_adapter"
+    arm = pipeline.only_nodes_with_namespaces(["tuned"])
+    assert arm.inputs() - PARAMETERS == {"test", checked} | ({base} if tuned == "adapter" else set())
+    assert {"base_model", "test"} == pipeline.only_nodes_with_namespaces(["base"]).inputs() - PARAMETERS
+
+
+@pytest.mark.parametrize(
+    "node", [*create_pipeline().nodes, *create_check(Stages("full")).nodes], ids=lambda node: node.name
+)
 def test_annotations_resolve(node: Any) -> None:
     hints = typing.get_type_hints(node.func)
     assert {name.split(":")[1] for name in node.inputs if name.startswith("params:")} <= set(hints)
@@ -71,6 +96,7 @@ def test_a_run(
         "params:prompt": prompt,
         "params:training": training,
         "params:evaluation": evaluation,
+        "params:model": recipes.model_params(),
         "params:hardware": hardware,
     }
     pipeline = create_pipeline()
@@ -102,3 +128,28 @@ def test_a_run(
         "nearest_training_answer",
         "constant_training_answer",
     }
+
+
+def test_arms_are_quantised_as_the_model_was_trained(
+    base_model: BaseModel,
+    test_split: Table,
+    prompt: PromptParams,
+    training: TrainingParams,
+    evaluation: EvaluationParams,
+    hardware: HardwareParams,
+) -> None:
+    found = {}
+    for quantisation in ("none", "nf4"):
+        inputs = {
+            "base_model": base_model,
+            "test": test_split,
+            "params:prompt": prompt,
+            "params:training": training,
+            "params:evaluation": evaluation,
+            "params:model": recipes.model_params(quantisation=quantisation),
+            "params:hardware": hardware,
+        }
+        catalog = DataCatalog({name: MemoryDataset(value) for name, value in inputs.items()})
+        (node,) = [node for node in create_pipeline().nodes if node.name == "base.measure_losses"]
+        found[quantisation] = SequentialRunner().run(Pipeline([node]), catalog)["base_losses"].load()["nll"]
+    assert (found["none"] - found["nf4"]).abs().max() > 0.01

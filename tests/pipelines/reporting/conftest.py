@@ -91,7 +91,7 @@ def make_scores(tuned_gain: float, cut: int) -> tuple[pd.DataFrame, pd.DataFrame
 def evaluation() -> EvaluationParams:
     return EvaluationParams(
         exclude=["answer_cut", "answer_empty"],
-        max_new_tokens=128,
+        decoding=recipes.decoding(max_new_tokens=128),
         confidence=0.95,
         bootstrap_samples=2000,
         seed=20240501,

@@ -12,6 +12,7 @@ import pytest
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.evaluation.comparison import compare_arms
 from med_lora.pipelines.reporting.headline import judge, judge_control, significance_level, write_headline
+from tests import recipes
 
 from .conftest import make_scores
 
@@ -208,7 +209,11 @@ def test_equal_arms_are_not_called_different(evaluation: EvaluationParams) -> No
 def test_the_level_of_significance_is_exact() -> None:
     for confidence, alpha in ((0.95, 0.05), (0.9, 0.1), (0.99, 0.01)):
         evaluation = EvaluationParams(
-            exclude=["answer_cut", "answer_empty"], max_new_tokens=1, confidence=confidence, bootstrap_samples=1, seed=0
+            exclude=["answer_cut", "answer_empty"],
+            decoding=recipes.decoding(),
+            confidence=confidence,
+            bootstrap_samples=1,
+            seed=0,
         )
         assert significance_level(evaluation) == alpha
 

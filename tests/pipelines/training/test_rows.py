@@ -12,7 +12,7 @@ from med_lora.parameters import PromptParams, TrainingParams
 from med_lora.pipelines.training.rows import describe_lengths, limit_rows, tokenise_rows
 from med_lora.prompts import IGNORED_LABEL, PairTokeniser, Tokenised
 
-from .test_training import TRAINING
+from .recipes import TRAINING
 
 
 @pytest.fixture

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
-from med_lora.hardware import prepare_device
-from med_lora.parameters import HardwareParams, PromptParams
+from med_lora.models.attach import attach_saved, check_origin, unknown_origin
+from med_lora.models.loading import load_model
+from med_lora.parameters import HardwareParams, ModelParams, PromptParams
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
-from med_lora.provenance import RECORD_FILE, describe_origin
+from med_lora.provenance import describe_origin
 
 
-def load_arm(base_model: BaseModel, adapter: PretrainedFolder | None, hardware: HardwareParams) -> Any:
-    """The model of an arm on its device, in evaluation mode.
+def load_arm(
+    base_model: BaseModel,
+    adapter: PretrainedFolder | None,
+    hardware: HardwareParams,
+    model: ModelParams,
+) -> Any:
+    """The model of an arm on its device, in evaluation mode, quantised as ``model`` says.
 
     Weights are fp32 on a CPU, where batches must not change an answer, and of the environment's precision on a GPU.
 
     Raises:
-        InputError: if the machine lacks the device.
+        InputError: if the machine lacks the device or what the quantisation needs, or the adapter is of another base.
     """
-    import torch
-
-    device = prepare_device(hardware)
-    types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    model: Any = base_model.model(torch.float32 if hardware.device == "cpu" else types[hardware.precision])
-    if adapter is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, str(adapter.path))
-    return model.to(device).eval()
+    loaded = load_model(base_model, model, hardware, purpose="inference")
+    return loaded if adapter is None else attach_saved(loaded, adapter.path, base_model)
 
 
 def check_adapter(
@@ -45,23 +42,12 @@ def check_adapter(
     Raises:
         InputError: that names what differs, or that nothing is known of the adapter's origin.
     """
-    file = adapter.path / RECORD_FILE
+    record = check_origin(adapter.path, base_model)
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        base = record["base_model"]
-        trained_on = (base["source"], base["revision"], base["sha256"])
-        asked_with, pairs = record["prompt"], record["train_sha256"]
-        asked_with = {key: asked_with[key] for key in ("template", "system", "sha256")}
-    except FileNotFoundError as error:
-        raise InputError(f"{file} is missing, so the adapter's origin is unknown; train it again.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} does not tell the adapter's origin; train it again.") from error
-    if not _same_base(trained_on, base_model):
-        given = _name(base_model.source, base_model.revision, base_model.sha256)
-        raise InputError(
-            f"The adapter in {adapter.path} was trained on {_name(*trained_on)} and not on this run's model, {given}; "
-            "set model.id to the former or train again."
-        )
+        pairs = record["train_sha256"]
+        asked_with = {key: record["prompt"][key] for key in ("template", "system", "sha256")}
+    except (KeyError, TypeError) as error:
+        raise unknown_origin(adapter.path) from error
     expected = describe_origin(base_model, read_pairs(train, "train"), prompt)
     if pairs != expected["train_sha256"]:
         raise InputError(
@@ -84,15 +70,3 @@ def _check_prompt(adapter: PretrainedFolder, trained_with: dict[str, Any], expec
             f"The adapter in {adapter.path} was trained when prompt.template {expected['template']!r} had another "
             "wording; train again, or use the version of this project that trained it."
         )
-
-
-def _same_base(trained_on: tuple[str, str | None, str | None], base_model: BaseModel) -> bool:
-    if base_model.sha256 is not None:
-        return trained_on[2] == base_model.sha256
-    return trained_on == (base_model.source, base_model.revision, None)
-
-
-def _name(source: str, revision: str | None, sha256: str | None) -> str:
-    if sha256 is not None:
-        return f"{source} (sha256 {sha256[:12]})"
-    return f"{source} (commit {revision})"

@@ -12,9 +12,11 @@ import pandas as pd
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
-from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams
+from med_lora.parameters import EvaluationParams, HardwareParams, ModelParams, PromptParams
+from med_lora.parameters.evaluation import DecodingParams
 from med_lora.pipelines.evaluation.arms import load_arm
 from med_lora.pipelines.evaluation.batches import batch_by_length, pad
+from med_lora.pipelines.evaluation.decoding import make_processors
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
 from med_lora.prompts import PairTokeniser, context_length, end_tokens
 
@@ -33,11 +35,13 @@ def generate_answers(
     prompt: PromptParams,
     evaluation: EvaluationParams,
     hardware: HardwareParams,
+    model: ModelParams,
     adapter: PretrainedFolder | None = None,
 ) -> pd.DataFrame:
-    """Greedy answers to the test questions, in the order of ``test``.
+    """Answers to the test questions as ``evaluation.decoding`` chooses their tokens, in the order of ``test``.
 
-    In fp32 the batch size does not change an answer; in 16 bits about one answer in twenty differs by it.
+    In fp32 the batch size does not change an answer; in 16 bits about one greedy answer in twenty differs by it. A
+    sampled answer follows from the prompt's tokens and ``evaluation.decoding.seed`` alone.
 
     Returns:
         Columns id, answer (stripped), prompt_tokens, new_tokens (the token that ended it included), finish_reason
@@ -49,16 +53,16 @@ def generate_answers(
     """
     pairs = read_pairs(test, "test")
     tokenizer: Any = base_model.tokenizer()
-    model = load_arm(base_model, adapter, hardware)
-    room = _prompt_room(model, evaluation.max_new_tokens)
+    loaded = load_arm(base_model, adapter, hardware, model)
+    room = _prompt_room(loaded, evaluation.decoding.max_new_tokens)
     tokeniser = PairTokeniser(prompt, tokenizer)
     prompts = tokeniser.prompts(pairs["question"].tolist(), room)
     completions = complete(
-        model,
+        loaded,
         [ids for ids, _ in prompts],
-        end_tokens(model, tokenizer, tokeniser.end_id),
+        end_tokens(loaded, tokenizer, tokeniser.end_id),
         tokenizer.pad_token_id,
-        evaluation.max_new_tokens,
+        evaluation.decoding,
         hardware.inference_batch_size,
     )
     answers = [tokenizer.decode(completion.tokens, skip_special_tokens=True).strip() for completion in completions]
@@ -76,16 +80,16 @@ def generate_answers(
 
 
 def complete(
-    model: Any, prompts: Sequence[list[int]], ends: set[int], pad_token: int, max_new_tokens: int, batch_size: int
+    model: Any, prompts: Sequence[list[int]], ends: set[int], pad_token: int, decoding: DecodingParams, batch_size: int
 ) -> list[Completion]:
-    """Greedy continuation of each prompt up to a token of ``ends``, in the order of ``prompts``.
+    """Continuation of each prompt up to a token of ``ends``, in the order of ``prompts``.
 
     Prompts are padded on the left, behind the attention mask: right padding would stand between prompt and answer.
     """
     import torch
     from tqdm import tqdm
 
-    _make_greedy(model, ends, pad_token, max_new_tokens)
+    _make_greedy(model, ends, pad_token, decoding.max_new_tokens)
     completions = [Completion([], ended=False)] * len(prompts)
     tokens, started = 0, time.perf_counter()
     with torch.inference_mode(), tqdm(total=len(prompts), desc="answers", unit="answer", disable=None) as bar:
@@ -93,7 +97,8 @@ def complete(
             rows = [prompts[index] for index in batch]
             input_ids = pad(rows, pad_token, "left").to(model.device)
             mask = pad([[1] * len(row) for row in rows], 0, "left").to(model.device)
-            output = model.generate(input_ids=input_ids, attention_mask=mask)
+            processors = make_processors(decoding, rows, input_ids.shape[1])
+            output = model.generate(input_ids=input_ids, attention_mask=mask, logits_processor=processors)
             for index, new in zip(batch, output[:, input_ids.shape[1] :].tolist(), strict=True):
                 completions[index] = _cut_at_end(new, ends)
                 tokens += len(completions[index].tokens) + completions[index].ended
@@ -103,7 +108,7 @@ def complete(
 
 
 def _make_greedy(model: Any, ends: set[int], pad_token: int, max_new_tokens: int) -> None:
-    """Replace the model's generation settings.
+    """Replace the model's generation settings; what is sampled is left to processors of the logits.
 
     Settings that come with a model (sampling, a repetition penalty) fill whatever a call leaves open, so they are
     replaced as a whole and not overridden.
@@ -132,7 +137,7 @@ def _prompt_room(model: Any, max_new_tokens: int) -> int:
         return 10**9
     if context <= max_new_tokens:
         raise InputError(
-            f"evaluation.max_new_tokens ({max_new_tokens}) leaves no room for the question in the model's context of "
-            f"{context} tokens; lower it."
+            f"evaluation.decoding.max_new_tokens ({max_new_tokens}) leaves no room for the question in the model's "
+            f"context of {context} tokens; lower it."
         )
     return context - max_new_tokens

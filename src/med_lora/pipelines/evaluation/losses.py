@@ -12,7 +12,7 @@ import pandas as pd
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
-from med_lora.parameters import HardwareParams, PromptParams, TrainingParams
+from med_lora.parameters import HardwareParams, ModelParams, PromptParams, TrainingParams
 from med_lora.pipelines.evaluation.arms import load_arm
 from med_lora.pipelines.evaluation.batches import batch_by_length, pad
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
@@ -27,13 +27,14 @@ def measure_losses(
     prompt: PromptParams,
     training: TrainingParams,
     hardware: HardwareParams,
+    model: ModelParams,
     adapter: PretrainedFolder | None = None,
 ) -> pd.DataFrame:
     """Cross-entropy of every reference answer given its question, in the order of ``test``.
 
     A pair longer than ``training.max_length``, or than the model's context, is cut as ``training.overlong: truncate``
     does, whatever the setting is; the columns then speak of the part that was scored. With an adapter the tuned model
-    is measured, without one the base model.
+    is measured, without one the base model, quantised as ``model`` says.
 
     Returns:
         Columns id, tokens (answer tokens, EOS included), nll (sum over these tokens, nats), answer_bytes (UTF-8 bytes
@@ -44,14 +45,14 @@ def measure_losses(
     """
     pairs = read_pairs(test, "test")
     tokenizer = base_model.tokenizer()
-    model = load_arm(base_model, adapter, hardware)
-    limit = min(training.max_length, context_length(model) or training.max_length)
+    loaded = load_arm(base_model, adapter, hardware, model)
+    limit = min(training.max_length, context_length(loaded) or training.max_length)
     tokeniser = PairTokeniser(prompt, tokenizer)
     rows = tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), limit)
     cut = sum(1 for row in rows if row.answer_cut)
     if cut:
         logger.warning("%d of %d answers exceed %d tokens; only their beginning is scored.", cut, len(rows), limit)
-    nll = sum_losses(model, rows, hardware.inference_batch_size)
+    nll = sum_losses(loaded, rows, hardware.inference_batch_size)
     _check_finite(nll, list(pairs["id"]))
     sizes = [_count_bytes(row, answer, tokenizer) for row, answer in zip(rows, pairs["answer"], strict=True)]
     tokens = [len(row.answer_ids) for row in rows]

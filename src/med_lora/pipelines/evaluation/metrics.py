@@ -62,7 +62,7 @@ def text_metrics() -> list[Metric]:
 def flag_metrics() -> list[Metric]:
     """How often an arm gave no complete answer, over all pairs."""
     return [
-        Metric("answer_cut", "lower", False, "answers that reached evaluation.max_new_tokens / all answers"),
+        Metric("answer_cut", "lower", False, "answers that reached evaluation.decoding.max_new_tokens / all answers"),
         Metric("answer_empty", "lower", False, "answers without a visible character / all answers"),
     ]
 

@@ -99,7 +99,7 @@ def state_cut(comparison: pd.DataFrame, evaluation: EvaluationParams) -> str:
     base, tuned = share(row["base"]), share(row["tuned"])
     return _capital(
         f"{base} of the base model's and {tuned} of the tuned model's answers were cut at "
-        f"{evaluation.max_new_tokens} tokens."
+        f"{evaluation.decoding.max_new_tokens} tokens."
     )
 
 

@@ -1,35 +1,118 @@
-"""The card of an adapter."""
+"""The card of an adapter or a tuned model."""
 
 from __future__ import annotations
 
-from med_lora.engine import Fit
-from med_lora.parameters import TrainingParams
+from typing import TYPE_CHECKING, Any
+
+from med_lora.parameters import HardwareParams, TrainingParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from med_lora.pipelines.training.job import Outcome, TrainingJob
 
 
-def write_card(base: str, training: TrainingParams, result: Fit, rows: int) -> str:
-    """Markdown with the hub's metadata head: base model, recipe, losses."""
-    lora, recipe = training.lora, training.optimisation
-    losses = result.history[result.history["metric"] == "validation_loss"]["value"]
-    validation = f"{losses.iloc[0]:.3f} before, {losses.iloc[-1]:.3f} after training" if len(losses) else "not measured"
+def write_card(job: TrainingJob, outcome: Outcome) -> str:
+    """Markdown with the hub's metadata head: base model, recipe, losses, how to load it."""
+    base, is_full = job.base_model.source, job.training.method == "full"
+    title, library, tags = (
+        ("Fine-tuned model", "transformers", "medical") if is_full else ("LoRA adapter", "peft", "lora, medical")
+    )
+    rows = {
+        "base model": f"`{base}`",
+        **_name_base(job),
+        **_recipe(job.training),
+        **_machine(job.hardware),
+        "trained weights": f"{outcome.trainable:,} of {outcome.parameters:,}",
+        "tokens trained on": f"{outcome.tokens:,}",
+        "kept": f"weights of step {outcome.step}",
+        "validation loss (nats a token)": _losses(outcome.history, outcome.step),
+    }
+    table = "\n".join(f"| {setting} | {value} |" for setting, value in rows.items())
+    relation = "finetune" if is_full else "adapter"
     return f"""---
 base_model: {base}
-library_name: peft
+base_model_relation: {relation}
+library_name: {library}
 pipeline_tag: text-generation
-tags: [lora, medical]
+tags: [{tags}]
 ---
 
-# LoRA adapter
+# {title}
 
-Trained by med_lora on {rows:,} question-answer pairs; load it with `PeftModel.from_pretrained(base, folder)`.
-It is a research artefact and gives no medical advice.
+Trained by med_lora on {outcome.rows:,} question-answer pairs. It is a research artefact and gives no medical advice.
+
+{_how_to_load(base, job.model.quantisation, is_full)}
 
 | setting | value |
 | --- | --- |
-| base model | `{base}` |
-| rank, alpha, dropout | {lora.r}, {lora.alpha}, {lora.dropout:g} |
-| target modules | {lora.target_modules} |
-| epochs, learning rate, batch | {recipe.epochs:g}, {recipe.learning_rate:g}, {recipe.effective_batch_size} |
-| longest sequence | {training.max_length} tokens |
-| validation loss (nats an answer token) | {validation} |
-| tokens trained on | {result.tokens:,} |
+{table}
+
+`med_lora.json` beside this card names the base model, the tokenizer, the prompt and the training pairs by their hashes.
 """
+
+
+def _name_base(job: TrainingJob) -> dict[str, str]:
+    base = job.base_model
+    identity = f"commit `{base.revision}`" if base.sha256 is None else f"SHA-256 `{base.sha256[:16]}`"
+    return {"its identity": identity, "its quantisation": job.model.quantisation}
+
+
+def _recipe(training: TrainingParams) -> dict[str, Any]:
+    lora, recipe = training.lora, training.optimisation
+    adapter: dict[str, Any] = {}
+    if training.method == "lora":
+        kinds = {"rsLoRA": lora.use_rslora, "DoRA": lora.use_dora}
+        targets = lora.target_modules if isinstance(lora.target_modules, str) else ", ".join(lora.target_modules)
+        adapter = {
+            "rank, alpha, dropout": f"{lora.r}, {lora.alpha}, {lora.dropout:g}",
+            "target modules": targets,
+            "variant": ", ".join(name for name, used in kinds.items() if used) or "LoRA",
+            "initialisation": lora.initialisation,
+        }
+    return {
+        "method": training.method,
+        **adapter,
+        "loss on": training.loss_on,
+        "longest sequence": f"{training.max_length} tokens; longer pairs: {training.overlong}",
+        "epochs, learning rate, batch": (
+            f"{recipe.epochs:g}, {recipe.learning_rate:g}, {recipe.effective_batch_size} ({recipe.batches})"
+        ),
+        "schedule, warm-up, weight decay": f"{recipe.schedule}, {recipe.warmup_ratio:g}, {recipe.weight_decay:g}",
+        "gradient norm at most": f"{recipe.max_grad_norm:g}",
+        "LoRA+ ratio, NEFTune alpha": f"{_or_none(recipe.lora_plus_ratio)}, {_or_none(recipe.neftune_alpha)}",
+        "weights kept, patience": f"{recipe.keep}, {_or_none(recipe.patience)}",
+        "seed": recipe.seed,
+    }
+
+
+def _machine(hardware: HardwareParams) -> dict[str, str]:
+    count = hardware.processes * hardware.machines
+    ranks = (
+        "1 process"
+        if count == 1
+        else f"{count} processes ({hardware.machines} x {hardware.processes}), {hardware.sharding}"
+    )
+    return {"hardware": f"{hardware.gpu or 'CPU'}, {hardware.precision}, {ranks}, attention {hardware.attention}"}
+
+
+def _losses(history: pd.DataFrame, step: int) -> str:
+    losses = history[history["metric"] == "validation_loss"].set_index("step")["value"]
+    if losses.empty:
+        return "not measured"
+    last = losses.loc[step] if step in losses.index else losses.iloc[-1]
+    return f"{losses.iloc[0]:.3f} before, {last:.3f} after training"
+
+
+def _how_to_load(base: str, quantisation: str, is_full: bool) -> str:
+    if is_full:
+        return "Load it with `AutoModelForCausalLM.from_pretrained(folder)`."
+    quantised = f", quantised to {quantisation}," if quantisation != "none" else ""
+    return (
+        f"Load the base model `{base}`{quantised} with `AutoModelForCausalLM.from_pretrained`, then put the adapter on "
+        "it with `PeftModel.from_pretrained(base, folder)`."
+    )
+
+
+def _or_none(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"

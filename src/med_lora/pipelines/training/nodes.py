@@ -1,23 +1,25 @@
-"""Fine-tuning of the base model with LoRA on the training pairs."""
+"""Fine-tuning of the base model on the training pairs."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from med_lora.datasets.base_model import BaseModel
-from med_lora.datasets.pretrained import Pretrained
-from med_lora.engine import fit
-from med_lora.errors import InputError, nearest
-from med_lora.parameters import HardwareParams, LoraParams, PromptParams, TrainingParams
+from med_lora.datasets.pretrained import Pretrained, PretrainedFolder, SavedFolder
+from med_lora.datasets.work_folder import WorkFolder
+from med_lora.engine.checkpoints import Checkpoints
+from med_lora.engine.launch import run_on_ranks
+from med_lora.errors import InputError
+from med_lora.models.merging import BaseFiles
+from med_lora.parameters import HardwareParams, ModelParams, PromptParams, TrainingParams
 from med_lora.pipelines.training.card import write_card
+from med_lora.pipelines.training.job import TrainingJob, describe_job, train_on_rank
 from med_lora.pipelines.training.rows import describe_lengths, limit_rows, tokenise_rows
-from med_lora.prompts import PairTokeniser, context_length
+from med_lora.prompts import PairTokeniser
 from med_lora.provenance import RECORD_FILE, describe_origin
 
 logger = logging.getLogger(__name__)
@@ -28,50 +30,47 @@ def train_adapter(
     train: Any,
     validation: Any,
     prompt: PromptParams,
+    model: ModelParams,
     training: TrainingParams,
     hardware: HardwareParams,
+    checkpoints: WorkFolder,
+    start: PretrainedFolder | None = None,
 ) -> tuple[Pretrained, pd.DataFrame]:
-    """Train a LoRA adapter on the answers of ``train``; the base weights stay as they are.
+    """Train a LoRA adapter on ``train``, or with ``training.method: full`` all weights.
+
+    Args:
+        train: pairs (columns id, question, answer) behind ``to_pandas``; ``validation`` likewise, for its losses.
+        checkpoints: where a run that is cut off leaves what the next one goes on from.
+        start: an adapter of the same base model to go on with; None for a fresh one.
 
     Returns:
-        The adapter as a PEFT model with its card and the base model's identity, and the history (columns step, epoch,
-        metric, value): losses in nats an answer token, and at step 0 what became of pairs longer than
+        The adapter, or the whole model with its tokenizer, with a card and the record of its origin; and the history
+        (columns step, epoch, metric, value): losses in nats a token, and at step 0 what became of pairs longer than
         ``training.max_length``, as :func:`describe_lengths` counts it.
 
     Raises:
         InputError: for an empty training set, over-long pairs that ``training.overlong`` does not allow, a prompt that
-            the tokenizer cannot render, target modules the model lacks, or a loss that is no longer finite.
+            the tokenizer cannot render, and whatever :func:`train_on_rank` refuses.
     """
-    import torch
-    from transformers import set_seed
-
-    tokenizer = base_model.tokenizer()
-    loaded = base_model.model(torch.float32)
-    check_length(loaded, training.max_length)
-    tokeniser = PairTokeniser(prompt, tokenizer)
-    tokenised = {
-        name: tokenise_rows(split.to_pandas(), tokeniser, training.max_length)
-        for name, split in (("train", train), ("validation", validation))
-    }
+    check_length(base_model, training.max_length)
+    tokeniser = PairTokeniser(prompt, base_model.tokenizer())
+    pairs = {"train": train.to_pandas(), "validation": validation.to_pandas()}
+    tokenised = {name: tokenise_rows(split, tokeniser, training.max_length) for name, split in pairs.items()}
     train_rows, validation_rows = (limit_rows(rows, name, training) for name, rows in tokenised.items())
-    set_seed(training.optimisation.seed)
-    model = attach_adapter(loaded, training.lora)
-    frozen = checksums(model)
-    result = fit(model, tokenizer, train_rows, validation_rows, training.optimisation, hardware)
-    if checksums(model) != frozen:
-        raise RuntimeError("training moved weights of the base model, which only an adapter may change")
-    record = describe_origin(base_model, train.to_pandas(), prompt)
-    files = {
-        "README.md": write_card(base_model.source, training, result, len(train_rows)),
-        RECORD_FILE: json.dumps(record, indent=1) + "\n",
-    }
-    history = pd.concat([describe_lengths(tokenised, training.overlong), result.history], ignore_index=True)
-    return Pretrained(model, None, files), history
+    output, adapter = SavedFolder.below(checkpoints.path), None if start is None else start.path
+    given = (base_model, model, training, hardware, train_rows, validation_rows)
+    job = TrainingJob(*given, output.path, describe_job(*given, adapter), adapter, checkpoints.path)
+    outcome = run_on_ranks(train_on_rank, job, hardware)
+    record = describe_origin(base_model, pairs["train"], prompt, model.quantisation)
+    record["start_sha256"] = None if start is None else start.sha256
+    files = {"README.md": write_card(job, outcome), RECORD_FILE: json.dumps(record, indent=1) + "\n"}
+    history = pd.concat([describe_lengths(tokenised, training.overlong), outcome.history], ignore_index=True)
+    return Pretrained(output, BaseFiles(base_model) if training.method == "full" else None, files), history
 
 
-def check_length(model: Any, max_length: int) -> None:
+def check_length(base_model: BaseModel, max_length: int) -> None:
     """Raise an InputError where rows could be longer than the model has positions for."""
-    context = context_length(model)
+    context = getattr(base_model.config().get_text_config(), "max_position_embeddings", None)
     if context is not None and max_length > context:
         raise InputError(
             f"training.max_length is {max_length} and the base model has {context} positions; "
@@ -79,46 +78,17 @@ def check_length(model: Any, max_length: int) -> None:
         )
 
 
-def attach_adapter(model: Any, lora: LoraParams) -> Any:
-    """The model with a fresh LoRA adapter on its target modules, all other weights frozen."""
-    from peft import LoraConfig, get_peft_model
+def discard_checkpoints(trained: PretrainedFolder, training_history: pd.DataFrame, checkpoints: WorkFolder) -> None:
+    """Delete the checkpoints, once what they led to has been saved and verified: loading it did that.
 
-    if not isinstance(lora.target_modules, str):
-        _check_targets(model, lora.target_modules)
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.target_modules,
-        use_rslora=lora.use_rslora,
-    )
-    adapted = get_peft_model(model, config)
-    trainable, total = adapted.get_nb_trainable_parameters()
-    logger.info(
-        "LoRA of rank %d: %d of %d parameters are trained (%.2f %%).", lora.r, trainable, total, 100 * trainable / total
-    )
-    return adapted
-
-
-def _check_targets(model: Any, targets: Sequence[str]) -> None:
-    import torch
-
-    known = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
-    for target in targets:
-        if target not in known:
-            raise InputError(
-                f"training.lora.target_modules names {target!r}, which is no linear layer of this model"
-                f"{nearest(target, known)}"
-            )
-
-
-def checksums(model: Any) -> dict[str, str]:
-    """BLAKE2 digest of each frozen parameter's bytes, taken one parameter at a time."""
-    import torch
-
-    return {
-        name: hashlib.blake2b(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()).hexdigest()
-        for name, value in model.named_parameters()
-        if not value.requires_grad
-    }
+    Args:
+        trained: the adapter or model.
+        training_history: its history.
+        checkpoints: folder that nothing is gone on from any more.
+    """
+    try:
+        Checkpoints(checkpoints.path, {}).discard()
+    except InputError as error:  # another machine or run is at them, and the result is safe
+        logger.warning("The checkpoints are left as they are: %s", error)
+    else:
+        logger.info("Deleted the checkpoints in %s, since the result is saved.", checkpoints.path)

@@ -21,12 +21,12 @@ def tokenise_rows(pairs: pd.DataFrame, tokeniser: PairTokeniser, max_length: int
 
 
 def limit_rows(rows: Sequence[Tokenised], split: str, training: TrainingParams) -> list[Row]:
-    """Rows whose loss counts on the answer alone; over-long pairs are treated as ``training.overlong`` says.
+    """Rows whose loss counts as ``training.loss_on`` says; over-long pairs are treated as ``training.overlong`` says.
 
     Args:
         rows: pairs cut to ``training.max_length``.
         split: "train" or "validation", for messages.
-        training: the limit and the policy.
+        training: the limit, the policy, and the tokens that count.
 
     Raises:
         InputError: if pairs are over-long and the policy is ``stop``, or it is ``drop`` and none are left.
@@ -46,7 +46,8 @@ def limit_rows(rows: Sequence[Tokenised], split: str, training: TrainingParams) 
         done = "they are left out" if training.overlong == "drop" else f"{lost} tokens were cut"
         logger.info("%s; %s.", found, done)
     kept = [row for row in rows if training.overlong != "drop" or not row.is_cut]
-    return [Row(input_ids=row.input_ids, labels=row.labels) for row in kept]
+    on_all = training.loss_on == "all"
+    return [Row(input_ids=row.input_ids, labels=row.input_ids if on_all else row.labels) for row in kept]
 
 
 def describe_lengths(tokenised: Mapping[str, Sequence[Tokenised]], overlong: str) -> pd.DataFrame:

@@ -1,0 +1,60 @@
+"""What training saved is compared with the run that evaluates or merges it."""
+
+from __future__ import annotations
+
+import json
+
+from med_lora.datasets.base_model import BaseModel
+from med_lora.datasets.pretrained import PretrainedFolder
+from med_lora.errors import InputError
+from med_lora.parameters import ModelParams, PromptParams
+from med_lora.pipelines.evaluation.arms import check_adapter
+from med_lora.pipelines.evaluation.splits import Split
+from med_lora.pipelines.stages import as_base_model
+from med_lora.provenance import RECORD_FILE
+
+
+def check_tuned(
+    tuned: PretrainedFolder,
+    base_model: BaseModel,
+    train: Split,
+    prompt: PromptParams,
+    model: ModelParams,
+    start: PretrainedFolder | None = None,
+) -> PretrainedFolder:
+    """``tuned`` itself, if it comes from this base model, quantised alike, these pairs, this prompt and first stage.
+
+    Args:
+        tuned: adapter, or whole model.
+        base_model: what its training started from: the experiment's base model, or that with the first stage merged.
+        train: pairs it should have been trained on.
+        prompt: prompt it should have been trained with.
+        model: its quantisation is that of the weights it should have been trained on.
+        start: adapter of continued pre-training that it should have gone on with; None for none.
+
+    Raises:
+        InputError: that names what differs, or that nothing is known of its origin.
+    """
+    check_adapter(tuned, base_model, train, prompt)
+    record = json.loads((tuned.path / RECORD_FILE).read_text(encoding="utf-8"))
+    if record["quantisation"] != model.quantisation:
+        raise InputError(
+            f"{tuned.path} was trained on a base model with quantisation {record['quantisation']!r}; set "
+            "model.quantisation to that, or train again."
+        )
+    expected = None if start is None else start.sha256
+    if record.get("start_sha256") != expected:
+        trained = "did not go on with" if start else "went on with"
+        which = "this run's" if start else "an"
+        raise InputError(
+            f"The training of {tuned.path} {trained} {which} adapter of continued pre-training; set "
+            "continued_pretraining as it was then, or train again."
+        )
+    return tuned
+
+
+def check_tuned_model(
+    tuned: PretrainedFolder, base_model: BaseModel, train: Split, prompt: PromptParams, model: ModelParams
+) -> BaseModel:
+    """A whole tuned model as the handle that an arm loads, checked as :func:`check_tuned` does."""
+    return as_base_model(check_tuned(tuned, base_model, train, prompt, model))

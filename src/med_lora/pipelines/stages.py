@@ -1,0 +1,141 @@
+"""Which stages an experiment trains in, and the datasets that one stage hands to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from kedro.pipeline import Pipeline, node
+
+from med_lora.datasets.base_model import BaseModel, BaseModelDataset
+from med_lora.datasets.pretrained import PretrainedFolder
+from med_lora.errors import InputError
+from med_lora.parameters import ProjectParams
+
+
+class Stages(NamedTuple):
+    """The plan of an experiment's training; the defaults are instruction tuning alone, by LoRA.
+
+    Attributes:
+        method: what instruction tuning trains, an adapter or all weights.
+        handover: how continued pre-training on the passages precedes it: instruction tuning goes on with the same
+            adapter, or starts on the merged model; None for no such stage.
+    """
+
+    method: Literal["lora", "full"] = "lora"
+    handover: Literal["adapter", "merged"] | None = None
+
+    @property
+    def base(self) -> str:
+        """Dataset with the ``BaseModel`` that instruction tuning starts from and its adapter belongs to."""
+        return "domain_base" if self.handover == "merged" else "base_model"
+
+    @property
+    def start(self) -> str | None:
+        """Dataset with the adapter that instruction tuning goes on with."""
+        return "domain_adapter" if self.handover == "adapter" else None
+
+    @property
+    def tuned(self) -> str:
+        """Dataset that instruction tuning saves."""
+        return "tuned_model" if self.method == "full" else "adapter"
+
+
+# For commands that have no experiment, such as `kedro registry list`.
+DEFAULT_STAGES = Stages()
+
+
+def stages_of(parameters: ProjectParams) -> Stages:
+    """The stages of an experiment.
+
+    Raises:
+        InputError: if its settings contradict each other.
+    """
+    first = parameters.continued_pretraining
+    stages = Stages(parameters.training.method, first.handover if first.enabled else None)
+    if first.enabled:
+        _check_passages(parameters)
+    if stages.handover == "adapter":
+        _check_same_adapter(parameters)
+    quantisation = parameters.model.quantisation
+    if stages.handover == "merged" and quantisation == "gptq":
+        raise InputError(
+            "continued_pretraining.handover is merged and model.quantisation is gptq, but nothing can be merged into "
+            "GPTQ weights; set the handover to adapter, or take the checkpoint that is not quantised."
+        )
+    if stages.method == "full" and quantisation != "none":
+        raise InputError(
+            f"training.method is full and model.quantisation is {quantisation}, but quantised weights cannot be "
+            "trained; set one to lora or the other to none."
+        )
+    return stages
+
+
+def _check_passages(parameters: ProjectParams) -> None:
+    given = parameters.data_engineering.corpora
+    if not any(parameters.corpora[name].layout in ("documents", "pages") for name in given):
+        raise InputError(
+            "continued_pretraining.enabled is true and none of data_engineering.corpora has passages; add a corpus of "
+            "layout documents or pages, or set it to false."
+        )
+
+
+def _check_same_adapter(parameters: ProjectParams) -> None:
+    """The second stage can go on with the first one's weights only if they mean the same in both."""
+    either = "or set continued_pretraining.handover to merged."
+    if parameters.training.method == "full":
+        raise InputError(
+            "continued_pretraining.handover is adapter and training.method is full, which trains no adapter; set the "
+            f"method to lora, {either}"
+        )
+    first, second = parameters.continued_pretraining.lora.model_dump(), parameters.training.lora.model_dump()
+    differing = [key for key in first if first[key] != second[key]]
+    if differing:
+        clauses = ", ".join(f"{key} ({first[key]} and {second[key]})" for key in differing)
+        raise InputError(
+            "continued_pretraining.handover is adapter, which trains one adapter in both stages, and "
+            f"continued_pretraining.lora and training.lora differ in {clauses}; make them equal, {either}"
+        )
+    if parameters.training.lora.initialisation != "default":
+        raise InputError(
+            "continued_pretraining.handover is adapter, and an adapter that was initialised as "
+            f"{second['initialisation']} is saved in another form than it is trained in; set "
+            f"lora.initialisation to default in both stages, {either}"
+        )
+
+
+@dataclass(frozen=True)
+class SavedModel(BaseModel):
+    """A whole model that an earlier node saved.
+
+    Attributes:
+        folder: kept because a folder of a remote file system goes with its handle.
+    """
+
+    folder: PretrainedFolder
+
+
+def as_base_model(folder: PretrainedFolder) -> BaseModel:
+    """A saved whole model in the part of the base model: hashed like any other folder."""
+    model = BaseModelDataset(id=str(folder.path)).load()
+    return SavedModel(model.source, model.revision, model.sha256, folder)
+
+
+def create_base(stages: Stages) -> Pipeline:
+    """``domain_model``, saved by this or an earlier run, as the ``domain_base`` of the stages behind it.
+
+    The handle is not saved, so every pipeline that reads it holds this node; empty where no model was merged.
+    """
+    if stages.handover != "merged":
+        return Pipeline([])
+    return Pipeline([node(as_base_model, inputs="domain_model", outputs="domain_base", name="take_domain_model")])
+
+
+def absent_pipelines(stages: Stages) -> dict[str, str]:
+    """Pipelines that have no node in this plan, with the reason and the way out as a sentence."""
+    reasons = {}
+    if stages.handover is None:
+        reasons["continued_pretraining"] = "continued_pretraining.enabled is false; set it to true."
+    if stages.method == "full":
+        reasons["merging"] = "training.method is full, so tuned_model is whole already; export that."
+    return reasons

@@ -1,0 +1,80 @@
+"""What spawned ranks run in tests: importable by name."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from med_lora.errors import InputError
+
+
+def describe(job: dict[str, Any]) -> dict[str, Any]:
+    """Where and as what this rank runs; it logs and prints."""
+    import torch
+    import torch.distributed as dist
+
+    rank = int(os.environ.get("RANK", "0"))
+    total = torch.tensor([float(rank + 1)])
+    if dist.is_initialized():
+        dist.all_reduce(total)
+    logging.getLogger("med_lora").info("a line of rank %d", rank)
+    logging.getLogger("other").error("an error of rank %d", rank)
+    print(f"print of rank {rank}")  # noqa: T201
+    return {"rank": rank, "pid": os.getpid(), "folder": os.getcwd(), "sum": float(total), "job": job}
+
+
+def fail(job: dict[str, Any]) -> None:
+    """End one rank as ``job["how"]`` says, while the others wait for it in a collective."""
+    import torch.distributed as dist
+
+    if dist.get_rank() == job["rank"]:
+        if job["how"] == "raise":
+            raise OwnError(lambda: None)
+        if job["how"] == "refuse":
+            raise InputError("The training set is empty: choose another corpus.")
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    dist.barrier()
+
+
+class OwnError(Exception):
+    """Holds what pickle refuses."""
+
+
+def train_each(jobs: Sequence[Any]) -> list[Any]:
+    """Outcomes of several training jobs, one after the other in the same ranks."""
+    from med_lora.pipelines.training.job import train_on_rank
+
+    return [train_on_rank(job) for job in jobs]
+
+
+class KillAt:
+    """A watch that kills its rank at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, step: int, loss: float) -> None:
+        if step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exchange(job: dict[str, Any]) -> list[str]:
+    """Rank 0 writes two files; then each machine's folder should hold them."""
+    import torch.distributed as dist
+
+    from med_lora.engine.machines import check_agreement, share_folder
+
+    check_agreement(job["settings"])
+    folder = Path(job["folder"])
+    if dist.get_rank() == 0:
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "weights").write_bytes(bytes(range(256)) * 1000)
+        (folder / "empty").touch()
+    share_folder(folder)
+    return [os.environ["WORLD_SIZE"], os.environ["GROUP_WORLD_SIZE"]]
