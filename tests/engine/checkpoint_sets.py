@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from med_lora.engine.checkpoints import Checkpoints
 
 SETTINGS: dict[str, Any] = {"lora.r": 8, "optimisation.batches": "grouped", "train_sha256": "ab" * 32}
@@ -34,3 +36,12 @@ def sealed(checkpoints: Checkpoints, *steps: int) -> Path:
     for step in steps:
         checkpoints.seal(write(checkpoints, step))
     return checkpoints.folder / f"checkpoint-{steps[-1]}"
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the project warned of; filelock's own messages appear where another test has lowered the root's level."""
+    return [
+        record.message
+        for record in caplog.records
+        if record.name.startswith("med_lora") and record.levelname == "WARNING"
+    ]

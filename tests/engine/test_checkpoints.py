@@ -15,7 +15,7 @@ from med_lora.datasets.manifest import MARKER, seal_folder
 from med_lora.engine import resume_checks
 from med_lora.engine.checkpoints import Checkpoints
 from med_lora.errors import InputError
-from tests.engine.checkpoint_sets import SETTINGS, STATE, sealed, write
+from tests.engine.checkpoint_sets import SETTINGS, STATE, sealed, warnings_of, write
 
 
 def test_the_newest_sealed_one_counts_by_its_step_and_two_are_kept(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_changed_settings_start_anew_and_name_what_changed(tmp_path: Path, caplo
     changed = {"lora.r": 16, "optimisation.batches": "grouped", "seed": None, "train_sha256": "ab" * 32}
     with Checkpoints(tmp_path, changed) as checkpoints:
         assert checkpoints.newest() is None
-        assert caplog.messages == [
+        assert warnings_of(caplog) == [
             f"Training starts anew, since {old} was made with other settings (lora.r: 8 -> 16, seed: not set -> null); "
             "it is deleted with the first new checkpoint."
         ]

@@ -87,6 +87,7 @@ def test_batched_answers_equal_single_ones(
             prompt,
             evaluation,
             hardware.model_copy(update={"inference_batch_size": size}),
+            MODEL,
             adapter,
         )
         for size in (1, 16)
@@ -146,7 +147,7 @@ def test_the_end_of_turn_of_a_chat_template_ends_an_answer(
     tokenizer.save_pretrained(tmp_path)
     chat, text = (
         generate_answers(
-            chatty, many_questions, PromptParams(template=template, system=None), evaluation, hardware
+            chatty, many_questions, PromptParams(template=template, system=None), evaluation, hardware, MODEL
         ).set_index("id")
         for template in ("chat", "{question}<eos>")
     )
@@ -231,7 +232,7 @@ def test_sampled_answers_depend_neither_on_the_batch_nor_on_the_order(
     shuffled = Table(many_questions.frame.sample(frac=1.0, random_state=1))
     single, batched, reordered = (
         generate_answers(
-            base_model, table, prompt, evaluation, hardware.model_copy(update={"inference_batch_size": size})
+            base_model, table, prompt, evaluation, hardware.model_copy(update={"inference_batch_size": size}), MODEL
         )
         for table, size in ((many_questions, 1), (many_questions, 16), (shuffled, 7))
     )
