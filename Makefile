@@ -49,4 +49,6 @@ embedded-base: $(READY)  ## train the embedded base model anew (needs MED_LORA_R
 	rm -f data/06_models/embedded-base/_SUCCESS
 
 clean:           ## remove the environment and every artifact of runs
-	rm -rf $(VENV) data/0[234578]_*/* data/06_models/*/*/[0-9]* .viz build
+	rm -rf $(VENV) data/0[234578]_*/* data/06_models/*/*/[0-9]* \
+		data/06_models/*/search data/06_models/*/sweep data/06_models/*/checkpoints data/06_models/*/domain_checkpoints \
+		.viz build

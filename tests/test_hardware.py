@@ -81,7 +81,9 @@ def test_what_only_gpus_can_do_is_refused_on_a_cpu(setting: str, value: str, way
         check_device(hardware("cpu").model_copy(update={setting: value}))
 
 
-@pytest.mark.parametrize(("env", "alone"), [("a100x2", "a100"), ("v100x2", "v100"), ("h100x2", "h100")])
+@pytest.mark.parametrize(
+    ("env", "alone"), [("a100x2", "a100"), ("v100x2", "v100"), ("h100x2", "h100"), ("rtx8000x2", "rtx8000")]
+)
 def test_two_cards_differ_from_one_by_the_processes_alone(env: str, alone: str) -> None:
     assert hardware(env) == hardware(alone).model_copy(update={"processes": 2})
 

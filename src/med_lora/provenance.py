@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -43,7 +44,8 @@ def describe_base(base_model: BaseModel, quantisation: str) -> dict[str, Any]:
     """
     return {
         "base_model": {
-            "source": base_model.source,
+            # a folder's path says where a run lay; its hash says what it holds
+            "source": base_model.source if base_model.sha256 is None else Path(base_model.source).absolute().name,
             "revision": base_model.revision,
             "sha256": base_model.sha256,
         },

@@ -72,6 +72,23 @@ def test_an_added_file_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "pytorch_model.bin was added after it was sealed" in caplog.text
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+@pytest.mark.parametrize("reader", ["os.path.getsize", "med_lora.engine.resume_checks.describe_files"])
+def test_a_disk_that_cannot_be_read_proves_no_damage_and_nothing_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, reader: str
+) -> None:
+    def fail(*args: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with Checkpoints(tmp_path, SETTINGS) as checkpoints:
+        newest = sealed(checkpoints, 3, 6)
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, fail)
+            with pytest.raises(InputError, match=r"checkpoint-6 cannot be read \(.*\) and is left as it is: see to"):
+                checkpoints.newest()
+        assert checkpoints.newest() == newest
+
+
 def in_child(action: Callable[[], None]) -> int:
     """Run ``action`` in a process of its own; its exit status, negative where a signal ended it."""
     child = os.fork()

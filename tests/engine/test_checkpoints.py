@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,14 @@ def test_an_unsealed_one_does_not_count_and_the_next_run_clears_it_away(
         kept = sealed(checkpoints, 3)
         unsealed = write(checkpoints, 6)
         (tmp_path / ".tmp-1234").write_text("left by a killed run")
+        (output := tmp_path / f"output-{'0f' * 16}").mkdir()
+        (output / "adapter_model.safetensors").touch()
+        (tmp_path / "output-of-mine").mkdir()
     caplog.set_level(logging.INFO)
     with Checkpoints(tmp_path, SETTINGS) as checkpoints:
         assert checkpoints.newest() == kept
     assert not unsealed.exists()
-    assert not (tmp_path / ".tmp-1234").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", checkpoints.folder.name, "output-of-mine"]
     assert f"Deleted {unsealed}, which was not saved to the end." in caplog.messages
 
 
@@ -99,6 +103,27 @@ def test_every_process_has_its_random_numbers_and_every_shard_its_best_weights(
         pytest.raises(InputError, match=r"without best_weights_0.safetensors"),
     ):
         checkpoints.seal(write(checkpoints, 5, (*STATE, "rng_state_0.pth", "rng_state_1.pth")))
+
+
+@pytest.mark.parametrize("other_sees", [True, False])
+def test_machines_without_a_shared_disk_are_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_sees: bool
+) -> None:
+    import torch.distributed as dist
+
+    def gather(found: list[Any], own: Any) -> None:
+        assert own  # the first rank sees what it wrote
+        found[:] = [own, other_sees]
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    monkeypatch.setattr(dist, "broadcast_object_list", lambda given, src: None)
+    monkeypatch.setattr(dist, "barrier", lambda: None)
+    monkeypatch.setattr(dist, "all_gather_object", gather)
+    refused = pytest.raises(InputError, match=r"do not share .* give them one shared disk for checkpoints, or set")
+    with Checkpoints(tmp_path, SETTINGS) as checkpoints, nullcontext() if other_sees else refused:
+        assert checkpoints.newest() is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", checkpoints.folder.name]
 
 
 def test_changed_settings_start_anew_and_name_what_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ import torch
 
 from med_lora.engine import Row, fit, mean_loss
 from med_lora.engine.best import BestWeights
+from med_lora.engine.checkpoints import Checkpoints
 from med_lora.engine.fit import Fit
 from med_lora.engine.launch import run_on_ranks
-from med_lora.engine.sft import make_trainer
+from med_lora.engine.sft import RowTraining, make_trainer
 from med_lora.errors import InputError
 from med_lora.hardware import check_device
 from med_lora.prompts import IGNORED_LABEL
@@ -81,16 +84,6 @@ def test_training_lowers_the_loss_and_counts_what_it_saw(tokenizer: Any) -> None
     assert part.tokens < result.tokens / 3
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(tokenizer: Any) -> None:
-    found = []
-    for seed in (3, 3, 4):
-        model = adapted(make(llama), lora_dropout=0.1)
-        run(model, tokenizer, optimisation(effective_batch_size=8, seed=seed))
-        found.append(trained(model))
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
-
-
 def test_bf16_follows_fp32_and_keeps_its_weights_in_fp32(tokenizer: Any) -> None:
     machine = hardware(precision="bf16")
     try:
@@ -144,15 +137,83 @@ def test_checkpointing_of_activations_reaches_the_layers(tokenizer: Any, tmp_pat
 
 def test_only_the_weights_of_a_model_change(tokenizer: Any) -> None:
     model = adapted(make(llama))
-    config, use_cache = model.config.to_dict(), model.config.use_cache
+    embeddings = model.get_input_embeddings()
+    embeddings.register_forward_hook(lambda *_: None)
+    config, use_cache, hooks = model.config.to_dict(), model.config.use_cache, dict(embeddings._forward_hooks)
     frozen = {name: weight.clone() for name, weight in model.named_parameters() if not weight.requires_grad}
     run(model, tokenizer, RECIPE, hardware(gradient_checkpointing=True, precision="fp32"))
     assert model.config.to_dict() == config
     assert model.config.use_cache is use_cache
     assert not model.is_gradient_checkpointing
+    assert dict(embeddings._forward_hooks) == hooks
     for module in (model, model.get_base_model()):
         assert not {"forward", "_original_forward", "get_output_embeddings"} & set(vars(module))
     assert all(torch.equal(weight, frozen[name]) for name, weight in model.named_parameters() if name in frozen)
+
+
+def test_noise_does_not_stay_on_a_model_whose_training_was_stopped(tokenizer: Any) -> None:
+    def stop(step: int, loss: float) -> None:
+        raise KeyError(step)
+
+    model = adapted(make(llama))
+    with pytest.raises(KeyError):
+        run(model, tokenizer, optimisation(effective_batch_size=8, neftune_alpha=5.0), watch=stop)
+    embeddings = model.get_input_embeddings()
+    assert not embeddings._forward_hooks
+    assert not hasattr(embeddings, "neftune_noise_alpha")
+
+
+def test_a_run_of_one_step_trains(tokenizer: Any) -> None:
+    """Warming up begins with a learning rate of 0, and would end with this step."""
+    recipe = optimisation(effective_batch_size=32, epochs=1, warmup_ratio=0.1)
+    assert values(run(make(llama), tokenizer, recipe).history, "learning_rate") == {1: recipe.learning_rate}
+
+
+def fail_to_write(*args: Any, **kwargs: Any) -> None:
+    torch.save({"weights": torch.zeros(10**6)}, "/dev/full")
+
+
+def fill_disk(patch: pytest.MonkeyPatch) -> None:
+    """What torch.save raises on a full disk does not say so."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    patch.setattr(os, "fsync", full)
+
+
+@pytest.mark.parametrize("writes", ["_save_optimizer_and_scheduler", "_save_rng_state"])
+def test_a_disk_that_is_full_while_the_trainer_saves_is_one_sentence(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: str
+) -> None:
+    from transformers import Trainer
+
+    monkeypatch.setattr(Trainer, writes, fail_to_write)
+    fill_disk(monkeypatch)
+    recipe = optimisation(effective_batch_size=8, checkpoints=1)
+    with Checkpoints(tmp_path, {}) as checkpoints, pytest.raises(InputError, match="The disk is full: no checkpoint"):
+        run(make(llama), tokenizer, recipe, checkpoints=checkpoints)
+
+
+def test_what_fails_beside_the_saving_is_no_full_disk(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that runs out is a RuntimeError too, and its own sentence."""
+    monkeypatch.setattr(RowTraining, "compute_loss", fail_to_write)
+    fill_disk(monkeypatch)
+    recipe = optimisation(effective_batch_size=8, checkpoints=1)
+    with Checkpoints(tmp_path, {}) as checkpoints, pytest.raises(RuntimeError) as failed:
+        run(make(llama), tokenizer, recipe, checkpoints=checkpoints)
+    assert not isinstance(failed.value, InputError)
+
+
+def test_a_disk_that_is_full_in_the_end_is_one_sentence_without_checkpoints_too(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", fail_to_write)
+    fill_disk(monkeypatch)
+    with pytest.raises(InputError, match=r"^The disk is full: the trained weights could not be saved in [^.]*\.$"):
+        run(make(llama), tokenizer, RECIPE, save_to=tmp_path / "model")
 
 
 def test_an_adapter_in_fp32_stays_in_fp32_on_a_quantised_model(tokenizer: Any, tmp_path: Path) -> None:
@@ -212,6 +273,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_two_ranks_train_as_one_and_go_on_from_a_later_epoch(tokenizer: Any, tmp_path: Path) -> None:
     """Twenty-nine rows in steps of seven leave a last step of one row, which only one rank has."""
     recipe = optimisation(effective_batch_size=7, epochs=3, evaluations=5, checkpoints=15, keep="best")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from med_lora.engine.launch import run_on_ranks
+from med_lora.engine.launch import _leave, _raise_failure, run_on_ranks
 from med_lora.errors import InputError
 from tests.recipes import hardware
 
@@ -30,10 +31,13 @@ def test_two_ranks_work_together_and_the_first_speaks_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     found = run_on_ranks(describe, {"rows": [1, 2]}, TWO)
     assert (found["rank"], found["sum"], found["job"]) == (0, 3.0, {"rows": [1, 2]})
     assert found["folder"] == str(tmp_path)
+    assert found["files"]
+    assert "job" not in found["files"]  # which all have read: a kill of the whole run leaves it to nobody
     assert found["pid"] != os.getpid()
     assert not is_alive(found["pid"])
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
@@ -45,7 +49,7 @@ def test_two_ranks_work_together_and_the_first_speaks_for_them(
 
 def test_a_rank_that_raises_ends_the_run_with_its_own_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RuntimeError) as raised:
-        run_on_ranks(fail, {"how": "raise", "rank": 1}, TWO)
+        run_on_ranks(fail, {"rank": 1}, TWO)
     text = str(raised.value)
     assert text.startswith("Rank 1 of 2 failed")
     assert "tests/engine/ranks.py" in text
@@ -54,15 +58,45 @@ def test_a_rank_that_raises_ends_the_run_with_its_own_traceback(capfd: pytest.Ca
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-def test_the_sentence_of_an_input_error_comes_back_alone() -> None:
+def fail_second(exitcode: int) -> Any:
+    """What the agent raises where the second rank ended so."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    return ChildFailedError("rank", {1: ProcessFailure(local_rank=1, pid=1, exitcode=exitcode, error_file="")})
+
+
+def test_the_sentence_of_an_input_error_comes_back_alone(tmp_path: Path) -> None:
+    _leave(InputError("The training set is empty: choose another corpus."), tmp_path / "rank-1")
     with pytest.raises(InputError) as raised:
-        run_on_ranks(fail, {"how": "refuse", "rank": 1}, TWO)
+        _raise_failure(fail_second(1), tmp_path, TWO)
     assert str(raised.value) == "The training set is empty: choose another corpus."
 
 
-def test_a_killed_rank_ends_the_run() -> None:
-    with pytest.raises(RuntimeError, match=r"Rank 1 of 2 failed.*\n.*SIGKILL"):
-        run_on_ranks(fail, {"how": "kill", "rank": 1}, TWO)
+def test_a_killed_rank_is_told_by_its_signal_and_what_it_printed(tmp_path: Path) -> None:
+    for rank in (0, 1):
+        (tmp_path / "attempt" / str(rank)).mkdir(parents=True)
+        (tmp_path / "attempt" / str(rank) / "stderr.log").write_text(f"last words of {rank}")
+    with pytest.raises(RuntimeError, match=r"Rank 1 of 2 failed.*\n.*SIGKILL.*\nlast words of 1$"):
+        _raise_failure(fail_second(-signal.SIGKILL), tmp_path, TWO)
+
+
+def test_a_terminated_run_leaves_nothing_of_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed.elastic.multiprocessing import SignalException
+
+    def be_terminated(*given: Any) -> Any:
+        assert list(tmp_path.glob("med_lora-ranks-*/job"))
+        raise SignalException("", signal.SIGTERM)
+
+    left: list[list[Path]] = []
+    before = signal.signal(signal.SIGTERM, lambda *given: left.append(list(tmp_path.iterdir())))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", lambda *given: be_terminated)
+    try:
+        with pytest.raises(SignalException):
+            run_on_ranks(describe, {"rows": [1]}, TWO)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert left == [[]]
 
 
 @pytest.mark.parametrize("processes", [1, 2])

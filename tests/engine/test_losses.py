@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import med_lora.engine.losses as losses
-from med_lora.engine import Row, mean_loss, measure
-from med_lora.engine.losses import LabelLoss
+from med_lora.engine import Row, mean_loss
+from med_lora.engine.losses import LabelLoss, measure
 from med_lora.engine.rows import collate
 from med_lora.prompts import IGNORED_LABEL
 from tests.engine.tiny import VOCABULARY, adapted, gemma, gemma2, gpt2, granite, llama, make, rows

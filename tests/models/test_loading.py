@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,29 @@ def test_flash_attention_where_it_cannot_run_is_one_sentence(llama: BaseModel, m
         check_attention(gpu)
     monkeypatch.setattr("transformers.utils.import_utils.is_flash_attn_2_available", lambda: True)
     check_attention(gpu)
+
+
+@pytest.mark.parametrize(
+    ("changes", "purpose", "placed"),
+    [
+        ({}, "training", True),
+        ({"processes": 2}, "training", True),
+        ({"sharding": "fsdp"}, "training", True),
+        ({"sharding": "fsdp"}, "inference", True),
+        ({"sharding": "fsdp", "processes": 2}, "inference", True),
+        ({"sharding": "fsdp", "processes": 2}, "training", False),
+        ({"sharding": "fsdp", "machines": 2, "rendezvous": "first:29400"}, "training", False),
+    ],
+)
+def test_a_model_that_is_sharded_is_not_put_on_a_card_as_a_whole(
+    changes: dict[str, Any], purpose: Any, placed: bool, llama: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("med_lora.models.loading.prepare_device", lambda _: torch.device("cuda", 1))
+    monkeypatch.setattr(BaseModel, "model", lambda _, dtype, **options: given.update(options) or torch.nn.Module())
+    machine = hardware(device="cuda", gpu="A100", precision="bf16", **changes)
+    load_model(llama, model_params(), machine, purpose=purpose)
+    assert given == ({"device_map": {"": "cuda:1"}} if placed else {})
 
 
 def test_a_model_with_code_of_its_own_is_one_sentence(llama: BaseModel, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_slices_show_every_finished_trial_by_every_setting() -> None:
     (best,) = [trace for trace in by_rank if trace.name == "best point"]
     assert (list(best.x), list(best.y)) == (["16"], [2.0])
     assert "n = 3 points, 120 validation pairs each; lower is better" in figure.layout.title.subtitle.text
-    assert figure.layout.yaxis.title.text == "validation loss (nats per answer token)"
+    assert figure.layout.yaxis.title.text == "validation loss<br>(nats per answer token)"
     assert "in part the luckiest" in figure.layout.meta["caption"]
 
 

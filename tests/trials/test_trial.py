@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.errors import InputError
+from med_lora.pipelines.training import job as jobs
 from med_lora.trials import trial as module
-from med_lora.trials.trial import PrunedError, check_trial, describe_trial, make_job, run_trial
+from med_lora.trials.trial import PrunedError, check_trial, describe_trial, make_job, remove_weights, run_trial
 
 from .conftest import Table, outcome_of, split, trial
 
@@ -34,8 +36,30 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return jobs
 
 
-def test_a_trial_is_measured_and_stored_and_leaves_no_weights(base_model: BaseModel, tmp_path: Path) -> None:
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """A weight of every model that is trained, as a weak reference, while the collector does nothing by itself."""
+    import bitsandbytes  # noqa: F401  # it keeps an exception, and with it the frames of the first who imports it
+
+    made: list[Any] = []
+    prepare = jobs.prepare_model
+
+    def prepared(job: Any) -> Any:
+        model = prepare(job)
+        made.append(weakref.ref(next(model.parameters())))
+        return model
+
+    monkeypatch.setattr(jobs, "prepare_model", prepared)
+    gc.disable()
+    yield made
+    gc.enable()
+
+
+def test_a_trial_is_measured_and_stored_and_leaves_no_weights(
+    base_model: BaseModel, tmp_path: Path, models: list[Any]
+) -> None:
     result = run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path / "work")
+    assert [model() for model in models] == [None]
     assert (result.state, result.direction, result.pairs) == ("finished", "lower", 5)
     losses = result.history[result.history["metric"] == "validation_loss"]
     assert result.value == result.figures["validation_loss"] == losses["value"].iloc[-1]
@@ -43,14 +67,17 @@ def test_a_trial_is_measured_and_stored_and_leaves_no_weights(base_model: BaseMo
     assert result.figures["step"] == losses["step"].iloc[-1] == 6
     assert result.tokens
     assert result.seconds
-    assert {path.name for path in (tmp_path / "work/r_4").iterdir()} == {"trial.json", "history.csv"}
+    assert {path.name for path in (tmp_path / "work/r_4").iterdir()} - {".lock"} == {"trial.json", "history.csv"}
 
 
 def test_a_finished_trial_is_returned_as_it_was(
     base_model: BaseModel, tmp_path: Path, trainings: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "med_lora")
-    first, second = (run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path) for _ in range(2))
+    first = run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path)
+    (tmp_path / "r_4/checkpoints").mkdir()  # as a kill before their end leaves them
+    second = run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path)
+    assert not (tmp_path / "r_4/checkpoints").exists()
     assert first == second
     assert first.history.equals(second.history)
     assert len(trainings) == 1
@@ -105,6 +132,28 @@ def test_weights_stay_where_they_are_asked_for(base_model: BaseModel, tmp_path: 
         run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path, keep_weights=True)
     assert len(trainings) == 2
     assert {path.name for path in (tmp_path / "r_4/weights").iterdir()} == {"_SUCCESS", "med_lora.json"}
+    remove_weights(tmp_path / "r_4")
+    assert not (tmp_path / "r_4/weights").exists()
+
+
+def test_a_whole_model_is_sealed_with_its_tokenizer(
+    base_model: BaseModel, tmp_path: Path, trainings: list[Any]
+) -> None:
+    run_trial(trial(training__method="full"), base_model, TRAIN, VALIDATION, tmp_path, keep_weights=True)
+    assert "tokenizer.json" in json.loads((tmp_path / "r_4/weights/_SUCCESS").read_text())["files"]
+
+
+def test_a_trial_at_which_another_run_is_is_left_alone(
+    base_model: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(job: Any) -> Any:
+        with pytest.raises(InputError, match=r"Another run is at the trial in .*r_4; wait for its end"):
+            run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path)
+        assert not (tmp_path / "r_4/trial.json").exists()
+        return outcome_of(job)
+
+    monkeypatch.setattr(module, "train_on_rank", train)
+    assert run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path).state == "finished"
 
 
 def test_a_damaged_result_is_made_again(base_model: BaseModel, tmp_path: Path, trainings: list[Any]) -> None:
@@ -138,11 +187,14 @@ def test_validation_pairs_are_the_same_tokens_for_every_length(base_model: BaseM
     assert max(len(row["input_ids"]) for row in short.train) == 40 < max(len(row["input_ids"]) for row in long.train)
 
 
-def test_a_loss_that_is_no_number_makes_the_trial_failed(base_model: BaseModel, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_makes_the_trial_failed(
+    base_model: BaseModel, tmp_path: Path, models: list[Any]
+) -> None:
     wild = trial("wild", training__optimisation__learning_rate=1e30, training__optimisation__max_grad_norm=1e30)
     result = run_trial(wild, base_model, TRAIN, VALIDATION, tmp_path)
     assert (result.state, result.value, result.figures) == ("failed", None, {})
     assert "learning_rate" in result.reason
+    assert [model() for model in models] == [None]  # or it would stay beside that of the next trial
     assert json.loads((tmp_path / "wild/trial.json").read_text())["result"]["state"] == "failed"
 
 
@@ -183,32 +235,6 @@ def test_a_trial_pruned_on_a_rank_of_several_is_pruned(
 
     monkeypatch.setattr(module, "train_on_rank", launched)
     assert run_trial(trial(), base_model, TRAIN, VALIDATION, tmp_path).state == "pruned"
-
-
-def test_the_model_of_the_trial_before_has_left_the_memory(
-    base_model: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Trainer:
-        """Refers to itself, as the real one does."""
-
-        def __init__(self) -> None:
-            self.own = self
-
-    trainers: list[Any] = []
-
-    def train(job: Any) -> Any:
-        assert not any(trainer() for trainer in trainers)
-        trainers.append(weakref.ref(Trainer()))
-        return outcome_of(job)
-
-    monkeypatch.setattr(module, "train_on_rank", train)
-    gc.disable()
-    try:
-        for name in ("one", "two"):
-            run_trial(trial(name), base_model, TRAIN, VALIDATION, tmp_path)
-    finally:
-        gc.enable()
-    assert len(trainers) == 2
 
 
 def test_a_bug_is_no_failed_trial(base_model: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

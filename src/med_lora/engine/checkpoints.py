@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from med_lora.datasets.manifest import MARKER, flush_to_disk, list_files, seal_folder
+from med_lora.engine.disk import PROBE_PREFIX, told_if_full
+from med_lora.engine.machines import several_machines
 from med_lora.engine.resume_checks import (
     describe_changes,
     describe_maker,
@@ -31,9 +33,6 @@ logger = logging.getLogger(__name__)
 SETTINGS_FILE = "settings.json"
 LOCK_FILE = ".lock"
 KEPT = 2  # the newest, and one before it in case a disk damages the newest
-_PROBE_PREFIX = ".tmp-"
-_PROBE_BYTES = 2**20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Checkpoints:
@@ -94,13 +93,38 @@ class Checkpoints:
 
         All processes of a distributed run call it together and get the answer of the first. Why a newer one is not
         taken, or which settings have changed, is logged.
+
+        Raises:
+            InputError: if a checkpoint cannot be read, or several machines do not share the folder.
         """
         chosen = [self._choose() if self._is_first else None]
         if self._ranks > 1:
             from torch.distributed import broadcast_object_list
 
             broadcast_object_list(chosen, src=0)
+        if several_machines():
+            self._check_shared()
         return chosen[0]
+
+    def _check_shared(self) -> None:
+        """Raise an InputError on every rank if one of them does not see what the first writes."""
+        import torch.distributed as dist
+
+        name = [f"{PROBE_PREFIX}{uuid.uuid4().hex}"]
+        dist.broadcast_object_list(name, src=0)  # a name that no rank's file system has looked up before
+        probe = self._root / name[0]
+        if self._is_first:
+            probe.touch()
+        dist.barrier()
+        seen: list[Any] = [None] * self._ranks
+        dist.all_gather_object(seen, probe.exists())
+        if self._is_first:
+            probe.unlink()
+        if not all(seen):
+            raise InputError(
+                f"The machines do not share {self._root}, so no run could go on from a checkpoint there: give them one "
+                "shared disk for checkpoints, or set optimisation.checkpoints to 0."
+            )
 
     def seal(self, checkpoint: Path) -> None:
         """Declare ``checkpoint`` whole, then delete all but the two newest and those made with other settings.
@@ -134,15 +158,12 @@ class Checkpoints:
         Raises:
             InputError: if the disk is full; sealed checkpoints are as they were.
         """
-        try:
+        lost = (
+            f"no checkpoint could be saved in {self._root}, older ones are untouched; free some space and run again to "
+            "go on from the newest"
+        )
+        with told_if_full(self._root, lost):
             yield
-        except Exception as error:
-            if isinstance(error, InputError) or not self._is_disk_full(error):
-                raise
-            raise InputError(
-                f"The disk is full: no checkpoint could be saved in {self._root}, older ones are untouched; free some "
-                "space and run again to go on from the newest."
-            ) from error
 
     def discard(self) -> None:
         """Delete all checkpoints of the experiment, those of other settings too.
@@ -171,7 +192,8 @@ class Checkpoints:
 
     def _choose(self) -> Path | None:
         for checkpoint in _by_step(self.folder):
-            reason = self._refusal(checkpoint)
+            with _readable(checkpoint):
+                reason = self._refusal(checkpoint)
             if reason is None:
                 logger.info("Going on from %s.", checkpoint)
                 return checkpoint
@@ -184,13 +206,10 @@ class Checkpoints:
 
     def _refusal(self, checkpoint: Path) -> str | None:
         """Why no run may go on from ``checkpoint``; None if it may."""
-        try:
-            fault = find_fault(checkpoint)
-            if fault:
-                return fault
-            maker = json.loads((checkpoint / SETTINGS_FILE).read_text("utf-8"))
-        except OSError as error:
-            return f"it cannot be read ({error.strerror})"
+        fault = find_fault(checkpoint)
+        if fault:
+            return fault
+        maker = json.loads((checkpoint / SETTINGS_FILE).read_text("utf-8"))
         if maker != self._maker:
             return f"it was made with other settings ({describe_changes(maker, self._maker)})"
         missing = find_missing_state(list_files(checkpoint), self._maker)
@@ -210,11 +229,17 @@ class Checkpoints:
         )
 
     def _remove_leftovers(self) -> None:
-        for probe in self._root.glob(f"{_PROBE_PREFIX}*"):
+        for probe in self._root.glob(f"{PROBE_PREFIX}*"):
             probe.unlink()
+        outputs = re.compile(r"output-[0-9a-f]{32}")  # trained weights that were not published: SavedFolder.below
+        for output in sorted(path for path in self._root.iterdir() if outputs.fullmatch(path.name)):
+            logger.info("Deleted %s, which an earlier run left.", output)
+            shutil.rmtree(output)
         for folder in [*self._others(), self.folder]:
             for checkpoint in _by_step(folder):
-                if not (checkpoint / MARKER).exists():
+                with _readable(checkpoint):
+                    is_sealed = (checkpoint / MARKER).exists()
+                if not is_sealed:
                     logger.info("Deleted %s, which was not saved to the end.", checkpoint)
                     _remove(checkpoint)
 
@@ -224,30 +249,24 @@ class Checkpoints:
         found = [path for path in self._root.iterdir() if path.is_dir() and names.fullmatch(path.name)]
         return sorted(path for path in found if path != self.folder)
 
-    def _is_disk_full(self, error: Exception) -> bool:
-        """Whether ``error`` comes from a full disk; safetensors says so in its text, and torch.save nowhere."""
-        if getattr(error, "errno", None) in _FULL or os.strerror(errno.ENOSPC) in str(error):
-            return True
-        if not isinstance(error, RuntimeError):
-            return False
-        probe = self._root / f"{_PROBE_PREFIX}{os.getpid()}"
-        try:
-            with probe.open("wb") as stream:
-                stream.write(bytes(_PROBE_BYTES))
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as failure:
-            return failure.errno in _FULL
-        finally:
-            probe.unlink(missing_ok=True)
-        return False
-
 
 def _by_step(folder: Path) -> list[Path]:
     """The checkpoints in ``folder``, sealed or not, the newest first."""
     found = [(re.fullmatch(r"checkpoint-(\d+)", path.name), path) for path in folder.glob("checkpoint-*")]
     numbered = [(int(match[1]), path) for match, path in found if match]
     return [path for _, path in sorted(numbered, reverse=True)]
+
+
+@contextmanager
+def _readable(checkpoint: Path) -> Iterator[None]:
+    """Around reading ``checkpoint``: what a disk does not give is no proof of damage, and nothing is deleted for it."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{checkpoint} cannot be read ({error.strerror}) and is left as it is: see to its disk and its "
+            "permissions and run again, or delete it to go on from the one before."
+        ) from error
 
 
 def _remove(checkpoint: Path) -> None:
@@ -259,4 +278,5 @@ def _remove(checkpoint: Path) -> None:
 def _remove_all(folder: Path) -> None:
     for checkpoint in _by_step(folder):
         _remove(checkpoint)
-    shutil.rmtree(folder, ignore_errors=not folder.exists())
+    if folder.exists():
+        shutil.rmtree(folder)

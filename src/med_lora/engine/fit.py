@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from med_lora.engine.monitor import Finished, make_monitor, wait_for_all_ranks
+from med_lora.engine.disk import told_if_full
+from med_lora.engine.machines import wait_for_all_ranks
+from med_lora.engine.monitor import Finished, make_monitor
 from med_lora.engine.packing import check_packing
 from med_lora.engine.rows import Row, check_labels
 from med_lora.engine.sft import forward_as_found, make_trainer
@@ -67,8 +69,8 @@ def fit(
         save_to: folder into which rank 0 saves the kept weights, the adapter or the whole model.
 
     Raises:
-        InputError: if the rows, the recipe or the hardware cannot be trained with, or a loss or gradient norm stops
-            being finite.
+        InputError: if the rows, the recipe or the hardware cannot be trained with, a loss or gradient norm stops being
+            finite, or the disk is full.
     """
     _check(model, train, validation, recipe, hardware)
     resumed = checkpoints.newest() if checkpoints is not None else None
@@ -79,8 +81,9 @@ def fit(
             trainer, tokenizer.pad_token_id, validation, recipe, hardware, checkpoints, watch, resumed
         )
         trainer.add_callback(monitor)
-        with checkpoints.saving() if checkpoints is not None else nullcontext():
-            _train(trainer, monitor, resumed)
+        if checkpoints is not None:
+            trainer.saving = checkpoints.saving
+        _train(trainer, monitor, resumed)
         result = _result(monitor, trainer, recipe)
         if save_to is not None:
             _save(trainer, save_to)
@@ -130,14 +133,20 @@ def _save(trainer: Any, folder: Path) -> None:
     sharded = trainer.is_fsdp_enabled
     state = trainer.accelerator.get_state_dict(trainer.model) if sharded else None  # all ranks take part
     if trainer.is_world_process_zero():
-        save_adapter(trainer.accelerator.unwrap_model(trainer.model), folder, state)
+        lost = (
+            f"the trained weights could not be saved in {folder}; free some space and run again, which goes on from "
+            "the newest checkpoint where there is one"
+        )
+        with told_if_full(folder.parent, lost):
+            save_adapter(trainer.accelerator.unwrap_model(trainer.model), folder, state)
     wait_for_all_ranks()
 
 
 @contextmanager
 def _left_as_found(model: Any) -> Iterator[None]:
     """The weights change, and nothing else that training sets on a model stays."""
-    use_cache = model.config.use_cache
+    use_cache, embeddings = model.config.use_cache, model.get_input_embeddings()
+    hooks, noise = dict(embeddings._forward_hooks), vars(embeddings).get("neftune_noise_alpha")
     try:
         with forward_as_found(model):
             yield
@@ -145,3 +154,9 @@ def _left_as_found(model: Any) -> Iterator[None]:
         model.config.use_cache = use_cache
         if model.is_gradient_checkpointing:
             model.gradient_checkpointing_disable()
+        # gradient checkpointing leaves its hooks there, and NEFTune its own where training does not reach its end
+        embeddings._forward_hooks.clear()
+        embeddings._forward_hooks.update(hooks)
+        vars(embeddings).pop("neftune_noise_alpha", None)
+        if noise is not None:
+            embeddings.neftune_noise_alpha = noise

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Never, TypeVar
 
+from med_lora.engine.machines import wait_for_all_ranks
 from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams
 
@@ -39,7 +40,8 @@ def run_on_ranks(function: Callable[[Job], Result], job: Job, hardware: Hardware
     Args:
         function: importable by name, since each rank is a new Python; it runs in all of them, inside an initialised
             process group (NCCL on GPUs, gloo beside it and on a CPU).
-        job: its argument; a file carries it, as the launcher would pickle it once a rank and wait for each.
+        job: its argument; a file carries it until all ranks have read it, as the launcher would pickle it once a rank
+            and wait for each.
         hardware: processes, machines, rendezvous, threads.
 
     Returns:
@@ -54,11 +56,20 @@ def run_on_ranks(function: Callable[[Job], Result], job: Job, hardware: Hardware
     check_launcher()
     if hardware.processes * hardware.machines == 1:
         return function(job)
-    with TemporaryDirectory(prefix="med_lora-ranks-") as folder:
-        exchange = Path(folder)
-        with (exchange / "job").open("wb") as stream:
-            pickle.dump((function, job), stream)
-        return _launch(exchange, hardware)  # type: ignore[no-any-return]
+    from torch.distributed.elastic.multiprocessing import SignalException
+
+    from med_lora.engine.memory import release_gpu_memory
+
+    release_gpu_memory()  # else the ranks would find it taken
+    try:
+        with TemporaryDirectory(prefix="med_lora-ranks-") as folder:
+            exchange = Path(folder)
+            with (exchange / "job").open("wb") as stream:
+                pickle.dump((function, job), stream)
+            return _launch(exchange, hardware)  # type: ignore[no-any-return]
+    except SignalException as error:
+        signal.raise_signal(error.sigval)  # what it would have done without the agent's handlers
+        raise
 
 
 def check_launcher() -> None:
@@ -72,7 +83,7 @@ def check_launcher() -> None:
 
 
 def _launch(exchange: Path, hardware: HardwareParams) -> Any:
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -103,9 +114,6 @@ def _launch(exchange: Path, hardware: HardwareParams) -> Any:
             f"({_first_line(error)}); start the same command on each of them within {MEETING // 60} minutes, with the "
             "same MED_LORA_RENDEZVOUS, which all must be able to reach."
         ) from error
-    except SignalException as error:
-        signal.raise_signal(error.sigval)  # what it would have done without the agent's handlers
-        raise
     return results[min(results)]
 
 
@@ -142,6 +150,9 @@ def _run_rank(folder: str, cwd: str, hardware: HardwareParams) -> Any:
         _join_group(hardware)
         with (exchange / "job").open("rb") as stream:
             function, job = pickle.load(stream)
+        wait_for_all_ranks()
+        if os.environ["LOCAL_RANK"] == "0":
+            (exchange / "job").unlink()  # else a kill would leave what it holds: the rows, a study's database
         shared = [function(job)]
         dist.broadcast_object_list(shared, src=0)
         dist.destroy_process_group()

@@ -15,7 +15,7 @@ BLOCK = 2**26  # bytes that travel at once
 
 def check_agreement(settings: Mapping[str, Any]) -> None:
     """Raise an InputError on every rank if machines were given different settings, data or base models."""
-    if not _several_machines():
+    if not several_machines():
         return
     import torch.distributed as dist
 
@@ -34,7 +34,7 @@ def share_folder(folder: Path) -> None:
 
     The first rank of each machine writes, so that no shared disk is needed and every machine can publish the result.
     """
-    if not _several_machines():
+    if not several_machines():
         return
     import torch.distributed as dist
 
@@ -74,5 +74,12 @@ def _blocks(source: Path | None, size: int) -> Iterator[bytes]:
             stream.close()
 
 
-def _several_machines() -> bool:
+def wait_for_all_ranks() -> None:
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+
+
+def several_machines() -> bool:
     return int(os.environ.get("GROUP_WORLD_SIZE", "1")) > 1

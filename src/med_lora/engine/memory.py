@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ RUNTIME = {"cpu": 0.55 * GIB, "cuda": 0.6 * GIB}
 ADAM_BYTES = 8  # two fp32 moments of each trained weight
 _ASKED = re.compile(r"tried to allocate ([\d.]+) ?(bytes|KiB|MiB|GiB)", re.IGNORECASE)
 _UNITS = {"bytes": 1, "kib": 2**10, "mib": 2**20, "gib": GIB}
+MEMINFO = Path("/proc/meminfo")  # Linux alone has it
 _EXHAUSTED = ("DefaultCPUAllocator", "out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
 
 
@@ -37,6 +38,7 @@ class MemoryForecast:
         adapter: trained weights: the adapter's, or all of them with full fine-tuning.
         gradients: those held at the peak, and DDP's copy of them.
         optimiser: AdamW's moments.
+        best: the copy of the trained weights that ``keep: best`` holds in main memory; nothing on a GPU.
         activations: what the layers keep for the backward pass, and temporary tensors; under FSDP also the gathered
             weights of two layers.
         logits: the output layer's result, and what the loss makes of it.
@@ -52,6 +54,7 @@ class MemoryForecast:
     adapter: int
     gradients: int
     optimiser: int
+    best: int
     activations: int
     logits: int
     runtime: int
@@ -63,13 +66,13 @@ class MemoryForecast:
 
     @property
     def total(self) -> int:
-        parts = (self.weights, self.adapter, self.gradients, self.optimiser, self.activations, self.logits)
+        parts = (self.weights, self.adapter, self.gradients, self.optimiser, self.best, self.activations, self.logits)
         return sum(parts) + self.runtime
 
     @property
     def sentence(self) -> str:
         """One line in GiB."""
-        names = ("weights", "adapter", "gradients", "optimiser", "activations", "logits", "runtime")
+        names = ("weights", "adapter", "gradients", "optimiser", "best", "activations", "logits", "runtime")
         parts = ", ".join(f"{name} {getattr(self, name) / GIB:.2f}" for name in names)
         return (
             f"Memory forecast of one process on {self.hardware.device}: {self.total / GIB:.2f} GiB ({parts}) in "
@@ -117,7 +120,8 @@ def forecast(
         hardware: precision, micro-batch, checkpointing.
         longest: tokens of the longest row.
         ranks: processes in all.
-        labels: label tokens of the longest row; None where all tokens are labels.
+        labels: most label tokens of any row, taken for every row, so that logits are an upper bound; None where all
+            tokens are labels.
         validation_rows: rows of the validation set.
     """
     recipe = training.optimisation
@@ -137,9 +141,11 @@ def forecast(
         if validating.total() > held.total():
             held, batch, peak = validating, seen, "validation"
     parts = _divide(held, trained, layer, hardware, ranks)
+    # two copies for a moment, when the next is taken: then the gradients, which are as large, are gone
+    best = held["adapter"] if recipe.keep == "best" and hardware.device == "cpu" else 0
     runtime = int(RUNTIME[hardware.device])
     return MemoryForecast(
-        **parts, runtime=runtime, peak=peak, batch=batch, training=training, model=model, hardware=hardware
+        **parts, best=best, runtime=runtime, peak=peak, batch=batch, training=training, model=model, hardware=hardware
     )
 
 
@@ -158,13 +164,33 @@ def _divide(held: Held, trained: int, layer: int, hardware: HardwareParams, rank
     }
 
 
-def available_memory(hardware: HardwareParams) -> int:
-    """Bytes that can still be allocated: on the GPU, or within the machine's, the cgroup's and the process's limits."""
+def release_gpu_memory() -> None:
+    """Free what torch keeps on the GPU for tensors that are gone; nothing where this process has used no GPU.
+
+    To other processes, and to the driver's count of what is free, it is taken.
+    """
+    import torch
+
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def available_memory(hardware: HardwareParams) -> int | None:
+    """Bytes that can still be allocated: on the GPU, or within the machine's, the cgroup's and the process's limits.
+
+    None where no limit is known, which on a CPU is every system but Linux.
+    """
     if hardware.device == "cuda":
         import torch
 
+        release_gpu_memory()
         return int(torch.cuda.mem_get_info()[0])
-    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+    if not MEMINFO.is_file():
+        return None
+    import resource
+
+    fields = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
     free = [int(fields["MemAvailable"].split()[0]) * 1024, *_cgroup_memory()]
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY:
@@ -174,26 +200,40 @@ def available_memory(hardware: HardwareParams) -> int:
 
 
 def _cgroup_memory(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """What the container's limit leaves, in version 2 or 1 of cgroups; nothing where it has no limit."""
-    names = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-    for limit, usage in names:
-        if not (root / limit).is_file() or not (root / usage).is_file():
+    """What the container's limit leaves, in version 2 or 1 of cgroups; nothing where it has no limit.
+
+    Usage counts files in the page cache, those not in use lately included, which the kernel gives up first.
+    """
+    versions = (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
+    for folder, limit, usage, cached in versions:
+        if not (folder / limit).is_file() or not (folder / usage).is_file():
             continue
-        allowed = (root / limit).read_text(encoding="ascii").strip()
-        return [] if allowed == "max" else [int(allowed) - int((root / usage).read_text(encoding="ascii"))]
+        allowed = (folder / limit).read_text(encoding="ascii").strip()
+        if allowed == "max":
+            return []
+        stat = folder / "memory.stat"
+        lines = stat.read_text(encoding="ascii").splitlines() if stat.is_file() else []
+        reclaimable = int(dict(line.split() for line in lines).get(cached, 0))
+        return [int(allowed) - int((folder / usage).read_text(encoding="ascii")) + reclaimable]
     return []
 
 
-def check_memory(forecast: MemoryForecast, available: int) -> None:
+def check_memory(forecast: MemoryForecast, available: int | None) -> None:
     """Say what the run will need; raise an InputError if that is more than there is.
 
     Args:
-        forecast: of one process. Python and its libraries are taken to be in memory already.
-        available: bytes of :func:`available_memory`.
+        forecast: of one process. On a CPU all processes of the machine share what is there, and Python and its
+            libraries are taken to be in the memory of each already.
+        available: bytes of :func:`available_memory`; with None nothing is compared.
     """
     logger.info("%s", forecast.sentence)
+    if available is None:
+        return
     here = forecast.hardware.processes if forecast.hardware.device == "cpu" else 1
-    needed = here * forecast.total - forecast.runtime
+    needed = here * (forecast.total - forecast.runtime)
     if needed > available:
         raise InputError(
             f"Training needs about {needed / GIB:.2f} GiB of memory on {forecast.hardware.device} and "

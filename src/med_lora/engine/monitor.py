@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from med_lora.engine.best import BestWeights
 from med_lora.engine.losses import measure
+from med_lora.engine.machines import wait_for_all_ranks
+from med_lora.engine.resume_checks import MONITOR_FILE
 from med_lora.engine.rows import Row
 from med_lora.errors import InputError
 from med_lora.parameters import HardwareParams, OptimisationParams
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from med_lora.engine.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
-
-RECORD_FILE = "monitor.json"
 
 
 @dataclass
@@ -46,11 +46,11 @@ class Record:
     seconds: float = 0.0
 
     def save(self, folder: Path) -> None:
-        (folder / RECORD_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+        (folder / MONITOR_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Record:
-        record = cls(**json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
+        record = cls(**json.loads((folder / MONITOR_FILE).read_text(encoding="utf-8")))
         record.rows = [(step, epoch, metric, value) for step, epoch, metric, value in record.rows]
         return record
 
@@ -70,11 +70,6 @@ class Finished(Exception):  # noqa: N818 - no error: the checkpoint that a run g
 def evenly_spaced(steps: int, times: int) -> set[int]:
     """Steps, evenly spaced up to the last, at which something is done so many times."""
     return {max(1, round(number * steps / times)) for number in range(1, times + 1)}
-
-
-def validation_steps(steps: int, evaluations: int) -> set[int]:
-    """The steps after which the validation loss is taken; step 0 comes on top."""
-    return evenly_spaced(steps, evaluations)
 
 
 def make_monitor(
@@ -154,10 +149,11 @@ class Monitor:
         assert self.checkpoints is not None
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         self.record.seconds = self.seconds()
-        if self.best:
-            self.best.save(folder)
-        if state.is_world_process_zero:
-            self.record.save(folder)
+        with self.checkpoints.saving():
+            if self.best:
+                self.best.save(folder)
+            if state.is_world_process_zero:
+                self.record.save(folder)
         wait_for_all_ranks()  # the others write their random state, and maybe their part of the weights
         if state.is_world_process_zero:
             self.checkpoints.seal(folder)
@@ -224,10 +220,3 @@ def _no_number(what: str, value: float, step: int) -> InputError:
         f"The {what} became {value} at step {step}: lower optimisation.learning_rate or optimisation.max_grad_norm; "
         "nothing was saved."
     )
-
-
-def wait_for_all_ranks() -> None:
-    import torch
-
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from med_lora.parameters import HardwareParams, OptimisationParams
 
 
 class RowTraining:
-    """What is ours in a trainer: micro-batches, loss, LoRA+.
+    """What is ours in a trainer: micro-batches, loss, LoRA+, and a full disk told by ``saving``.
 
     TRL's fused head costs several times a plain cross-entropy on a CPU, takes no adapted or quantised output layer,
     and measures entropy and accuracy in every step.
@@ -32,6 +32,7 @@ class RowTraining:
     batches: MicroBatches
     loss: LabelLoss
     lora_plus_ratio: float | None
+    saving: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def get_train_dataloader(self) -> Any:
         from torch.utils.data import DataLoader
@@ -56,6 +57,10 @@ class RowTraining:
             return super().create_optimizer(model)  # type: ignore[misc]
         self.optimizer = _lora_plus(self, self.model if model is None else model, self.lora_plus_ratio)
         return self.optimizer
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        with self.saving():
+            super()._save_checkpoint(*args, **kwargs)  # type: ignore[misc]
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0  # nobody reads it, and counting walks all parameters in every micro-batch
@@ -117,7 +122,8 @@ def make_arguments(recipe: OptimisationParams, hardware: HardwareParams, rows: i
         average_tokens_across_devices=True,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.schedule,
-        warmup_steps=math.ceil(plan.total_steps * recipe.warmup_ratio),
+        # warming up begins at 0, with which a run of one step would train nothing
+        warmup_steps=min(math.ceil(plan.total_steps * recipe.warmup_ratio), plan.total_steps - 1),
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         neftune_noise_alpha=recipe.neftune_alpha,

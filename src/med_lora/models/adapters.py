@@ -64,7 +64,7 @@ def attach_adapter(model: Any, lora: LoraParams, base_model: BaseModel | None = 
 
 def _check_variant(model: Any, lora: LoraParams) -> None:
     method = _quantisation_method(model)
-    where = "training.lora.initialisation is"
+    where = "lora.initialisation is"
     if lora.initialisation == "pissa" and method is not None:
         raise InputError(
             f"{where} pissa, which changes the base weights and cannot change quantised ones; set model.quantisation "
@@ -77,15 +77,15 @@ def _check_variant(model: Any, lora: LoraParams) -> None:
         )
     if lora.initialisation != "default" and lora.use_dora:
         raise InputError(
-            f"{where} {lora.initialisation}, which does not go with training.lora.use_dora; set one to its default."
+            f"{where} {lora.initialisation}, which does not go with lora.use_dora; set one to its default."
         )
     if lora.use_dora and method == "int8" and model.device.type == "cpu":
         raise InputError(
-            "training.lora.use_dora does not work on 8-bit weights on a CPU, where peft loses their scales; set "
+            "lora.use_dora does not work on 8-bit weights on a CPU, where peft loses their scales; set "
             "model.quantisation to nf4 or none."
         )
     if lora.use_dora and method == "gptq":
-        raise InputError("training.lora.use_dora needs weights that can be dequantised; GPTQ's cannot, so set nf4.")
+        raise InputError("lora.use_dora needs weights that can be dequantised; GPTQ's cannot, so set nf4.")
 
 
 def _quantisation_method(model: Any) -> str | None:

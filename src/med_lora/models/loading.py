@@ -44,8 +44,10 @@ def load_model(
     options = quantisation_options(model.quantisation, dtype, compute, hardware)
     if hardware.attention != "sdpa":  # the default of every model that has it; the others fall back to eager
         options["attn_implementation"] = hardware.attention
-    if hardware.device == "cuda" or model.quantisation != "none":  # straight to the device, never twice in memory
-        options["device_map"] = {"": str(device)}
+    # FSDP takes the whole model from main memory and puts no more than a shard on each card
+    sharded = purpose == "training" and hardware.sharding == "fsdp" and hardware.processes * hardware.machines > 1
+    if not sharded and (hardware.device == "cuda" or model.quantisation != "none"):
+        options["device_map"] = {"": str(device)}  # straight to the device, never twice in memory
     loaded: Any = base_model.model(dtype, **options)
     if model.quantisation in ("int8", "nf4"):
         settle_quantised(loaded, compute)

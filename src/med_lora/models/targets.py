@@ -33,7 +33,7 @@ def resolve_targets(model: Any, targets: str | Sequence[str]) -> list[str]:
     chosen = {name for name in layers if _is_meant(name, targets)}
     if not chosen:
         raise InputError(
-            f"training.lora.target_modules {targets!r} finds no layer in this model; name some of its linear layers: "
+            f"lora.target_modules {targets!r} finds no layer in this model; name some of its linear layers: "
             f"{_list_names(layers)}."
         )
     return _shorten(chosen, set(layers))
@@ -76,14 +76,13 @@ def _shorten(chosen: set[str], known: set[str]) -> list[str]:
 def _check_names(targets: Sequence[str], layers: Mapping[str, Any]) -> list[str]:
     if not targets:
         raise InputError(
-            f"training.lora.target_modules is an empty list; name some of this model's linear layers: "
-            f"{_list_names(layers)}."
+            f"lora.target_modules is an empty list; name some of this model's linear layers: {_list_names(layers)}."
         )
     for target in targets:
         if not any(f".{name}".endswith(f".{target}") for name in layers):
             near = get_close_matches(target, _names(layers), n=1)
             raise InputError(
-                f"training.lora.target_modules names {target!r}, which is no linear layer of this model (they are "
+                f"lora.target_modules names {target!r}, which is no linear layer of this model (they are "
                 f"{_list_names(layers)}); {f'did you mean {near[0]!r}?' if near else 'name one of them.'}"
             )
     return list(targets)

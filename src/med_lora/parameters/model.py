@@ -129,7 +129,7 @@ class OptimisationParams(Parameters):
     seed: int = Field(description="seed of initialisation, shuffling and dropout")
 
     @model_validator(mode="after")
-    def _best_needs_no_more_than_it_has(self) -> OptimisationParams:
+    def _patience_can_run_out(self) -> OptimisationParams:
         if self.patience is not None and self.patience >= self.evaluations:
             raise ValueError("patience must be less than evaluations, or it never stops anything")
         return self

@@ -49,7 +49,8 @@ def draw_slices(ranked: Sequence[TrialResult], what: str) -> Any:
         x_axis = {"title": {"text": key}, "domain": [left, left + 0.85 / columns], "anchor": f"y{number}"}
         y_axis: dict[str, Any] = {"domain": [top - _PANEL / height, top], "anchor": f"x{number}"}
         if column == 0:
-            y_axis["title"] = {"text": TITLES[best.objective]}
+            # in two lines: one is longer than a panel is high
+            y_axis["title"] = {"text": TITLES[best.objective].replace(" (", "<br>(")}
         matches = {} if place == 0 else {"matches": "y"}
         figure.update_layout({f"xaxis{number}": x_axis | _scale(finished, key), f"yaxis{number}": y_axis | matches})
     figure.update_layout(height=height + 200, margin_t=130)

@@ -50,12 +50,12 @@ def score_validation(
     """Means of ROUGE-L F1, BLEU and token F1 over the answers that the trained model gives to the validation pairs.
 
     Answers are generated as ``evaluation`` says. No pair is left out: an empty answer scores 0. ``answer_cut`` is the
-    share of answers that reached `the limit of tokens`.
+    share of answers that reached the limit of tokens.
 
     Args:
         parameters: of the trial.
         base_model: what was trained.
-        weights: folder with the adapter, or the whole model where ``training.method`` is full.
+        weights: folder with the adapter; or the whole model with its tokenizer, where ``training.method`` is full.
         validation: the pairs.
     """
     pairs = read_pairs(validation, "validation")
@@ -77,7 +77,6 @@ def _trained(
     """The base model with its adapter, or the fully trained model alone."""
     folder = PretrainedFolder(weights, sha256="")
     if parameters.training.method == "full":
-        base_model.tokenizer().save_pretrained(str(weights))
         return as_base_model(folder), None
     return base_model, folder
 

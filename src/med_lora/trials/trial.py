@@ -6,7 +6,8 @@ import gc
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,8 @@ from med_lora.trials.settings import TrialParams
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
+LOCK_FILE = ".lock"
+WEIGHTS = "weights"
 Watch = Callable[[int, float], None]
 
 
@@ -88,24 +91,34 @@ def run_trial(
             them is trained again.
 
     Raises:
-        InputError: before the training, for a split without pairs or a prompt that the tokenizer cannot render.
+        InputError: before the training, for a split without pairs, a prompt that the tokenizer cannot render, or if
+            another run is at this trial; nothing is stored then.
     """
     folder = work / trial.name
     job = make_job(trial, base_model, train, validation, folder, start, watch)
     maker = describe_trial(trial, job, validation)
-    stored = _find_stored(trial, folder, maker)
-    if stored is not None and (stored.state != "finished" or not keep_weights or (job.output / MARKER).is_file()):
-        logger.info("Trial %s was %s before; it is not repeated.", trial.name, stored.state)
-        return stored
-    result = _attempt(trial, job, train, validation)
-    if keep_weights and result.state == "finished":
-        seal_folder(job.output)
-    else:
-        shutil.rmtree(job.output, ignore_errors=True)
-    store_result(folder, result, maker)
-    if result.state != "failed":  # a failed one goes on from there, once its cause is mended
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    with _locked(folder):
+        stored = _find_stored(trial, folder, maker)
+        if stored is not None and (stored.state != "finished" or not keep_weights or (job.output / MARKER).is_file()):
+            logger.info("Trial %s was %s before; it is not repeated.", trial.name, stored.state)
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of a run that was killed before it did
+            return stored
+        result = _attempt(trial, job, train, validation)
+        if keep_weights and result.state == "finished":
+            seal_folder(job.output)
+        else:
+            shutil.rmtree(job.output, ignore_errors=True)
+        store_result(folder, result, maker)
+        if result.state != "failed":  # a failed one goes on from there, once its cause is mended
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return result
+
+
+def remove_weights(folder: Path) -> None:
+    """Delete the weights in a trial's ``folder``, the marker first: what a kill leaves of them is not sealed."""
+    weights = folder / WEIGHTS
+    (weights / MARKER).unlink(missing_ok=True)
+    shutil.rmtree(weights, ignore_errors=True)
 
 
 def make_job(
@@ -137,7 +150,7 @@ def make_job(
         hardware=parameters.hardware,
         train=train_rows,
         validation=validation_rows,
-        output=folder / "weights",
+        output=folder / WEIGHTS,
         settings=describe_job(
             base_model, parameters.model, training, parameters.hardware, train_rows, validation_rows, start_path
         ),
@@ -170,6 +183,23 @@ def check_trial(trial: Trial, base_model: BaseModel) -> None:
         )
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a trial's ``folder``, which they would clear of the weights that this one measures."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"Another run is at the trial in {folder}; wait for its end, or stop it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _find_stored(trial: Trial, folder: Path, maker: Mapping[str, Any]) -> TrialResult | None:
     stored = read_result(folder)
     if stored is None:
@@ -192,14 +222,16 @@ def _attempt(trial: Trial, job: TrainingJob, train: Split, validation: Split) ->
     try:
         return _train(trial, job, train, validation)
     except PrunedError:
-        return _without_figures(trial, len(job.validation), "pruned", "")
+        result = _without_figures(trial, len(job.validation), "pruned", "")
     except InputError as error:
-        logger.warning("Trial %s failed: %s", trial.name, error)
-        return _without_figures(trial, len(job.validation), "failed", str(error))
+        reason = str(error)
+        logger.warning("Trial %s failed: %s", trial.name, reason)  # a handler may keep what it is given
+        result = _without_figures(trial, len(job.validation), "failed", reason)
+    gc.collect()  # an exception may keep the frames of the training in a cycle, and these the model
+    return result
 
 
 def _train(trial: Trial, job: TrainingJob, train: Split, validation: Split) -> TrialResult:
-    gc.collect()  # a trainer refers to itself: the model of the trial before would stay beside this one
     try:
         outcome = run_on_ranks(train_on_rank, job, job.hardware)
     except RuntimeError as error:  # what a rank of several raises arrives as its cause
@@ -212,8 +244,9 @@ def _train(trial: Trial, job: TrainingJob, train: Split, validation: Split) -> T
     origin = describe_origin(job.base_model, pairs, parameters.prompt, parameters.model.quantisation)
     # an adapter is not attached without it
     (job.output / RECORD_FILE).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
+    if parameters.training.method == "full":  # these weights are a model of their own
+        job.base_model.tokenizer().save_pretrained(str(job.output))
     if trial.objective != "validation_loss":
-        gc.collect()
         figures |= score_validation(parameters, job.base_model, job.output, validation)
     return TrialResult(
         name=trial.name,

@@ -17,6 +17,7 @@ from med_lora.datasets import AdapterDataset, BaseModelDataset, PretrainedDatase
 from med_lora.datasets.work_folder import WorkFolderDataset
 from med_lora.parameters import ContinuedPretrainingParams, MergingParams, PromptParams
 from tests import recipes
+from tests.pipelines.training.recipes import save_base
 
 PROSE = "The calf muscle lifts the heel, and the tendon behind it is the thickest of the body, which gout spares."
 TOPICS = ("gout", "asthma", "anaemia", "shingles")
@@ -83,13 +84,16 @@ class Project:
 
 
 @pytest.fixture
-def project(tiny_model: Any, tokenizer: Any, tmp_path: Path) -> Project:
+def project(tokenizer: Any, tmp_path: Path) -> Project:
+    return make_project(tokenizer, tmp_path)
+
+
+def make_project(tokenizer: Any, folder: Path) -> Project:
+    """A new one in ``folder``."""
     import torch
 
     torch.set_num_threads(1)
-    base = tmp_path / "base"
-    tiny_model.save_pretrained(base)
-    tokenizer.save_pretrained(base)
+    save_base(folder / "base", tokenizer)
     values = {
         "passages": make_passages(),
         "train": pairs(12, "train"),
@@ -102,26 +106,24 @@ def project(tiny_model: Any, tokenizer: Any, tmp_path: Path) -> Project:
         "params:merging": MergingParams(dtype="fp32", tolerance=1e-3),
     }
     kept: dict[str, Any] = {
-        "base_model": BaseModelDataset(id=str(base)),
-        "domain_adapter": AdapterDataset(filepath=str(tmp_path / "domain_adapter")),
-        "domain_model": PretrainedDataset(filepath=str(tmp_path / "domain_model")),
-        "adapter": AdapterDataset(filepath=str(tmp_path / "adapter")),
-        "tuned_model": PretrainedDataset(filepath=str(tmp_path / "tuned_model")),
-        "merged_model": PretrainedDataset(filepath=str(tmp_path / "merged_model")),
-        "domain_checkpoints": WorkFolderDataset(filepath=str(tmp_path / "domain_checkpoints")),
-        "training_checkpoints": WorkFolderDataset(filepath=str(tmp_path / "training_checkpoints")),
+        "base_model": BaseModelDataset(id=str(folder / "base")),
+        "domain_adapter": AdapterDataset(filepath=str(folder / "domain_adapter")),
+        "domain_model": PretrainedDataset(filepath=str(folder / "domain_model")),
+        "adapter": AdapterDataset(filepath=str(folder / "adapter")),
+        "tuned_model": PretrainedDataset(filepath=str(folder / "tuned_model")),
+        "merged_model": PretrainedDataset(filepath=str(folder / "merged_model")),
+        "domain_checkpoints": WorkFolderDataset(filepath=str(folder / "domain_checkpoints")),
+        "training_checkpoints": WorkFolderDataset(filepath=str(folder / "training_checkpoints")),
     }
     handles = ("domain_base", "checked_adapter", "tuned_base")
     # files, since a run lets go of intermediate values in memory
     kept |= {
-        name: CSVDataset(filepath=str(tmp_path / f"{name}.csv"), save_args={"index": False})
+        name: CSVDataset(filepath=str(folder / f"{name}.csv"), save_args={"index": False})
         for name in ("domain_history", "training_history")
     }
-    kept |= {
-        name: JSONDataset(filepath=str(tmp_path / f"{name}.json")) for name in ("domain_merge_check", "merge_check")
-    }
+    kept |= {name: JSONDataset(filepath=str(folder / f"{name}.json")) for name in ("domain_merge_check", "merge_check")}
     return Project(
-        tmp_path,
+        folder,
         DataCatalog(
             kept
             | {name: MemoryDataset(value, copy_mode="assign") for name, value in values.items()}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.parameters import MergingParams
@@ -17,10 +20,10 @@ from med_lora.pipelines import continued_pretraining, merging, training
 from med_lora.pipelines.continued_pretraining.blocks import hash_passages
 from med_lora.pipelines.continued_pretraining.nodes import merge_domain_adapter
 from med_lora.pipelines.evaluation.pipeline import create_check
-from med_lora.pipelines.stages import Stages, as_base_model
+from med_lora.pipelines.stages import Stages, as_base_model, create_base
 from tests import recipes
 
-from .conftest import PROSE, Project, first_stage, make_passages
+from .conftest import PROSE, Project, first_stage, make_passages, make_project
 
 MERGED = Stages("lora", "merged")
 CONTINUED = Stages("lora", "adapter")
@@ -59,22 +62,12 @@ def test_domain_adapter_learns_the_passages_and_tells_where_it_is_from(project: 
     assert not (project.folder / "domain_model").exists()
 
 
-def test_no_text_of_a_passage_leaves_the_stage(project: Project, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        project.run(continued_pretraining.create_pipeline(MERGED))
-    beginning = PROSE[:25]
-    assert beginning not in caplog.text
-    texts = [file for file in project.folder.rglob("*") if file.suffix in (".md", ".json", ".jinja")]
-    assert len(texts) > 6
-    assert [file for file in texts if beginning in file.read_text(encoding="utf-8")] == []
-
-
 def test_adapter_handed_over_is_trained_further_and_stands_on_the_original_base(project: Project) -> None:
     slow = recipes.training(optimisation=recipes.optimisation(learning_rate=1e-6, epochs=1, evaluations=2))
     project.run(
         continued_pretraining.create_pipeline(CONTINUED)
         + training.create_pipeline(CONTINUED)
-        + create_check(CONTINUED),
+        + merging.create_pipeline(CONTINUED),
         training=slow,
     )
     first, last = (read_weights(project.load(name).path) for name in ("domain_adapter", "adapter"))
@@ -88,10 +81,50 @@ def test_adapter_handed_over_is_trained_further_and_stands_on_the_original_base(
     history = project.load("training_history")
     losses = history[history["metric"] == "validation_loss"]["value"]
     assert losses.iloc[0] == pytest.approx(losses.iloc[-1], abs=0.01)
+    check_merged(project, base)
+    assert "trained on plain text, then fine-tuned on" in read_card(project, "merged_model")
 
 
-def test_merged_stage_becomes_the_base_of_the_next(project: Project) -> None:
-    project.run(continued_pretraining.create_pipeline(MERGED) + training.create_pipeline(MERGED) + create_check(MERGED))
+@dataclass(frozen=True)
+class Finished:
+    """A project after both stages and the merge of the second, and what was logged meanwhile."""
+
+    project: Project
+    log: str
+
+
+@pytest.fixture(scope="module")
+def merged(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The first stage merged into the base, an adapter trained on top, and that merged too."""
+    project = make_project(tokenizer, tmp_path_factory.mktemp("merged"))
+    log = StringIO()
+    handler, root = logging.StreamHandler(log), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        project.run(
+            continued_pretraining.create_pipeline(MERGED)
+            + training.create_pipeline(MERGED)
+            + merging.create_pipeline(MERGED)
+        )
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    return Finished(project, log.getvalue())
+
+
+def test_no_text_of_a_passage_leaves_the_stage(merged: Finished) -> None:
+    beginning = PROSE[:25]
+    assert "Continued pre-training: 10 passages" in merged.log
+    assert beginning not in merged.log
+    texts = [file for file in merged.project.folder.rglob("*") if file.suffix in (".md", ".json", ".jinja")]
+    assert len(texts) > 6
+    assert [file for file in texts if beginning in file.read_text(encoding="utf-8")] == []
+
+
+def test_merged_stage_becomes_the_base_of_the_next(merged: Finished) -> None:
+    project = merged.project
     base, domain = project.load("base_model"), as_base_model(project.load("domain_model"))
     tokenizer = base.tokenizer()
     alone = log_probabilities(base.model("float32"), tokenizer)
@@ -103,35 +136,44 @@ def test_merged_stage_becomes_the_base_of_the_next(project: Project) -> None:
     record = json.loads((project.load("adapter").path / "med_lora.json").read_text())
     assert record["base_model"]["sha256"] == domain.sha256 != base.sha256
     assert record["start_sha256"] is None
+    check_merged(project, domain)
 
 
-@pytest.mark.parametrize("stages", [CONTINUED, MERGED], ids=["adapter", "merged"])
-def test_tuned_adapter_of_either_handover_merges_into_what_it_stands_on(stages: Stages, project: Project) -> None:
+def test_cards_behind_the_merged_stage_name_it_and_no_place_of_this_machine(merged: Finished) -> None:
+    cards = {name: read_card(merged.project, name) for name in ("domain_adapter", "domain_model", "adapter")}
+    cards["merged_model"] = read_card(merged.project, "merged_model")
+    assert [name for name, card in cards.items() if str(merged.project.folder) in card] == []
+    for name in ("adapter", "merged_model"):
+        assert "base_model: domain_model\n" in cards[name]
+    assert "| first stage | continued pre-training on plain text, merged |" in cards["adapter"]
+    assert "| base weights | as merged in continued pre-training |" in cards["merged_model"]
+    for name in ("domain_adapter", "adapter"):
+        assert "license: other\n" in cards[name]
+
+
+def check_merged(project: Project, base: BaseModel) -> None:
+    """The merged model says what the adapter says beside ``base``."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    project.run(
-        continued_pretraining.create_pipeline(stages)
-        + training.create_pipeline(stages)
-        + merging.create_pipeline(stages)
-    )
     folder = project.load("merged_model").path
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    base = as_base_model(project.load("domain_model")) if stages == MERGED else project.load("base_model")
     expected = log_probabilities(attach(base, project.load("adapter").path), tokenizer)
-    merged = log_probabilities(AutoModelForCausalLM.from_pretrained(folder), tokenizer)
-    assert (merged - expected).abs().max() < 1e-4
-    assert project.load("adapter").sha256 in (folder / "README.md").read_text()
+    found = log_probabilities(AutoModelForCausalLM.from_pretrained(folder), tokenizer)
+    assert (found - expected).abs().max() < 1e-4
+    assert project.load("adapter").sha256 in read_card(project, "merged_model")
 
 
-def test_full_fine_tuning_on_the_merged_stage_leaves_a_whole_model(project: Project) -> None:
+def read_card(project: Project, name: str) -> str:
+    return str((project.load(name).path / "README.md").read_text(encoding="utf-8"))
+
+
+def test_full_fine_tuning_on_the_merged_stage_leaves_a_whole_model(merged: Finished) -> None:
     from transformers import AutoModelForCausalLM
 
+    project = merged.project
     stages = Stages("full", "merged")
     full = recipes.training(method="full", optimisation=recipes.optimisation(epochs=1, evaluations=1))
-    project.run(
-        continued_pretraining.create_pipeline(stages) + training.create_pipeline(stages) + create_check(stages),
-        training=full,
-    )
+    project.run(create_base(stages) + training.create_pipeline(stages) + create_check(stages), training=full)
     folder = project.load("tuned_model").path
     loaded = AutoModelForCausalLM.from_pretrained(folder)
     start = as_base_model(project.load("domain_model")).model("float32")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from med_lora.pipelines.merging.pipeline import create_pipeline
 from med_lora.pipelines.stages import Stages
 from med_lora.provenance import describe_origin
 from tests import recipes
+from tests.pipelines.training.recipes import save_base
 
 PROMPT = PromptParams(template="plain", system=None)
 
@@ -38,23 +40,31 @@ class Split:
 TRAIN = Split(6)
 
 
-@pytest.fixture
-def base_model(tiny_model: Any, tokenizer: Any, tmp_path: Path) -> BaseModel:
-    folder = tmp_path / "base"
-    tiny_model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "README.md").write_text("---\nlicense: cc-by-sa-4.0\n---\n")
-    return BaseModelDataset(id=str(folder)).load()
+@pytest.fixture(scope="module")
+def base_model(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    base = save_base(tmp_path_factory.mktemp("model") / "base", tokenizer)
+    (Path(base.source) / "README.md").write_text("---\nlicense: cc-by-sa-4.0\n---\n")
+    return base
 
 
 @pytest.fixture
 def adapter(base_model: BaseModel, tmp_path: Path) -> PretrainedFolder:
+    return save_adapter(base_model, tmp_path / "adapter")
+
+
+@pytest.fixture(scope="module")
+def merged(base_model: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> DataCatalog:
+    """The catalog after a run."""
+    folder = tmp_path_factory.mktemp("merged")
+    return run(base_model, save_adapter(base_model, folder / "adapter"), folder)
+
+
+def save_adapter(base_model: BaseModel, folder: Path) -> PretrainedFolder:
     import torch
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(1)
     config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear", init_lora_weights=False)
-    folder = tmp_path / "adapter"
     get_peft_model(base_model.model("float32"), config).save_pretrained(str(folder))
     record = describe_origin(base_model, TRAIN.to_pandas(), PROMPT) | {"start_sha256": None}
     (folder / "med_lora.json").write_text(json.dumps(record))
@@ -84,12 +94,12 @@ def run(base_model: BaseModel, adapter: PretrainedFolder, folder: Path, **change
 
 
 def test_folder_loads_with_transformers_alone(
-    base_model: BaseModel, adapter: PretrainedFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base_model: BaseModel, merged: DataCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    folder = run(base_model, adapter, tmp_path).load("merged_model").path
+    folder = merged.load("merged_model").path
     monkeypatch.setitem(sys.modules, "peft", None)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     assert model.dtype == torch.bfloat16
@@ -98,20 +108,17 @@ def test_folder_loads_with_transformers_alone(
     assert GenerationConfig.from_pretrained(folder).eos_token_id == base_model.tokenizer().eos_token_id
 
 
-def test_card_says_what_was_merged_and_how_far_it_agrees(
-    base_model: BaseModel, adapter: PretrainedFolder, tmp_path: Path
-) -> None:
+def test_card_says_what_was_merged_and_how_far_it_agrees(base_model: BaseModel, merged: DataCatalog) -> None:
     from huggingface_hub import ModelCard
 
-    catalog = run(base_model, adapter, tmp_path)
-    folder, check = catalog.load("merged_model").path, catalog.load("merge_check")
+    folder, check = merged.load("merged_model").path, merged.load("merge_check")
     card = ModelCard.load(folder / "README.md")
-    assert (card.data.base_model, card.data.license) == (base_model.source, "cc-by-sa-4.0")
+    assert (card.data.base_model, card.data.license) == ("base", "cc-by-sa-4.0")
     assert card.data.library_name == "transformers"
     for part in (f"`{'c' * 64}`", f"`{base_model.sha256}`", f"{check['after_cast']['largest_difference']:.1e} nats"):
         assert part in card.text
     assert (check["rows"], check["after_cast"]["largest_difference"] > 0) == (4, True)
-    assert "| base weights | as published |" in card.text
+    assert "| base weights | as they were given |" in card.text
     assert "painful" not in card.text
 
 
@@ -122,9 +129,12 @@ def test_card_of_a_quantised_base_says_so(base_model: BaseModel, adapter: Pretra
     assert "dequantised from the bits" in (catalog.load("merged_model").path / "README.md").read_text()
 
 
-def test_equal_inputs_give_equal_bytes(base_model: BaseModel, adapter: PretrainedFolder, tmp_path: Path) -> None:
-    first, second = (run(base_model, adapter, tmp_path / name).load("merged_model") for name in ("first", "second"))
-    assert first.sha256 == second.sha256
+def test_equal_inputs_give_equal_bytes_wherever_they_lie(
+    base_model: BaseModel, adapter: PretrainedFolder, merged: DataCatalog, tmp_path: Path
+) -> None:
+    moved = BaseModelDataset(id=str(shutil.copytree(base_model.source, tmp_path / "elsewhere" / "base"))).load()
+    again = run(moved, adapter, tmp_path).load("merged_model")
+    assert merged.load("merged_model").sha256 == again.sha256
 
 
 def test_adapter_of_other_pairs_is_not_merged(base_model: BaseModel, adapter: PretrainedFolder, tmp_path: Path) -> None:

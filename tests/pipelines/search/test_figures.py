@@ -7,6 +7,7 @@ import pytest
 from med_lora.pipelines.search.figures import draw_history, draw_importance, measure_importance
 from med_lora.pipelines.search.nodes import draw_search, rank_trials, tabulate_trials
 from med_lora.trials import trial as trials
+from med_lora.trials.figures import TITLES
 
 from .conftest import Searcher, search_params
 
@@ -47,6 +48,7 @@ def test_the_course_of_a_search_shows_every_trial_and_the_best_so_far(
     assert list(zip(figure.data[0].x, figure.data[0].y, strict=True)) == finished
     best = (min if objective == "validation_loss" else max)(value for _, value in finished)
     assert figure.data[1].y[-1] == best
+    assert figure.layout.yaxis.title.text == TITLES[objective]
     assert list(figure.data[1].y) == sorted(figure.data[1].y, reverse=objective == "validation_loss")
     # the last loss of a pruned trial is no score
     assert len(figure.data) == (3 if objective == "validation_loss" else 2)

@@ -99,6 +99,7 @@ def test_settings_of_the_answers_alone_train_nothing_anew(
     rates = {result.settings["training.optimisation.learning_rate"] for result in results}
     assert len({result.settings["evaluation.decoding.temperature"] for result in results}) == 5
     assert len(trained) == len(rates) == 2
+    assert not list((tmp_path / "search").rglob("weights"))  # no later trial will ask for them
 
 
 def test_the_artifacts_of_a_search_can_be_used(

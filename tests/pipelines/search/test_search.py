@@ -11,7 +11,9 @@ import pytest
 from med_lora.errors import InputError
 from med_lora.trials import trial as trials
 from med_lora.trials.result import TrialResult
+from tests.recipes import hardware
 
+from . import conftest
 from .conftest import SPACE, Searcher
 from .stubs import Pairs
 
@@ -55,8 +57,8 @@ def test_the_seed_decides_which_settings_are_tried(
 
 
 def test_tpe_learns_from_the_trials_before(search: Searcher, tmp_path: Path, calls: list[trials.Trial]) -> None:
-    tpe = search(sampler="tpe", trials=12, startup_trials=4)
-    random = search(sampler="random", trials=12, startup_trials=4)
+    tpe = search(sampler="tpe", trials=10, startup_trials=4)
+    random = search(sampler="random", trials=10, startup_trials=4)
     assert [result.settings for result in tpe[:4]] == [result.settings for result in random[:4]]
 
     def mean(results: list[TrialResult]) -> float:
@@ -103,6 +105,30 @@ def test_a_search_stops_if_its_first_trials_all_fail(search: Searcher, calls: li
     with pytest.raises(InputError, match=r"first 2 trials of the search all failed, the last since: The training loss"):
         search(space=space)
     assert len(calls) == 2
+
+
+def test_a_trial_that_ends_in_a_bug_ends_the_run_and_is_not_tried_again(
+    search: Searcher, calls: list[trials.Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trials.run_trial
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("Rank 1 of 2 was killed")
+
+    monkeypatch.setattr(trials, "run_trial", broken)
+    with pytest.raises(RuntimeError, match="Rank 1 of 2"):
+        search(trials=2)
+    monkeypatch.setattr(trials, "run_trial", run)
+    first, second = search(trials=2)
+    assert (first.state, first.reason) == ("failed", "It ended in RuntimeError.")
+    assert [trial.settings for trial in calls] == [second.settings]
+
+
+def test_several_machines_are_refused(search: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = hardware().model_copy(update={"machines": 2})
+    monkeypatch.setattr(conftest, "hardware", lambda: several)
+    with pytest.raises(InputError, match=r"hardware\.machines is 2 .* start one worker on each machine"):
+        search()
 
 
 def test_settings_that_do_not_go_together_are_a_failed_trial(search: Searcher, calls: list[trials.Trial]) -> None:

@@ -6,10 +6,13 @@ import json
 import os
 import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,31 +52,37 @@ def test_a_search_that_was_killed_ends_like_one_that_was_not(
     search: Searcher, tmp_path: Path, calls: list[trials.Trial]
 ) -> None:
     (tmp_path / "whole").mkdir()
-    whole = Searcher(tmp_path / "whole")(trials=7, **SETTINGS)
+    whole = Searcher(tmp_path / "whole")(trials=5, **SETTINGS)
     calls.clear()
-    kill_at_work(start_worker(tmp_path, 7, stuck=4), tmp_path)
+    kill_at_work(start_worker(tmp_path, 5, stuck=2), tmp_path)
     began = read_log(tmp_path)
-    assert len(began) == 5
-    resumed = search(trials=7, **SETTINGS)
+    assert len(began) == 3
+    resumed = search(trials=5, **SETTINGS)
     assert figures(resumed) == figures(whole)
     assert json.dumps(calls[0].settings, sort_keys=True) == began[-1]
     assert len(calls) == 3
-    assert figures(search(trials=7, **SETTINGS)) == figures(whole)
+    assert figures(search(trials=5, **SETTINGS)) == figures(whole)
     assert len(calls) == 3
 
 
-def test_two_workers_share_the_trials(search: Searcher, tmp_path: Path, calls: list[trials.Trial]) -> None:
-    both = [start_worker(tmp_path, 6, pause=0.1) for _ in range(2)]
-    for worker in both:
-        assert worker.wait() == 0, worker.stderr and worker.stderr.read().decode()[-2000:]
-    began = read_log(tmp_path)
-    assert len(began) == len(set(began)) == 6
+def test_two_workers_share_the_trials(
+    search: Searcher, tmp_path: Path, calls: list[trials.Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "POLL", 0.05)
+    other = start_worker(tmp_path, 6, pause=0.1)
+    while not (tmp_path / "log").exists():
+        assert other.poll() is None, other.stderr and other.stderr.read().decode()[-2000:]
+        time.sleep(0.05)
     results = search(trials=6, **SETTINGS)
-    assert not calls
+    assert other.wait() == 0, other.stderr and other.stderr.read().decode()[-2000:]
+    assert calls
+    began = read_log(tmp_path) + [json.dumps(trial.settings, sort_keys=True) for trial in calls]
+    assert len(began) == len(set(began)) == 6
     assert sorted(json.dumps(result.settings, sort_keys=True) for result in results) == sorted(began)
     assert [result.name for result in results] == [f"trial_{number}" for number in range(6)]
 
 
+@pytest.mark.slow
 def test_the_trial_of_a_dead_worker_is_taken_over_while_it_is_waited_for(
     search: Searcher, tmp_path: Path, calls: list[trials.Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,8 +108,6 @@ def test_the_trial_of_a_dead_worker_is_taken_over_while_it_is_waited_for(
 def test_a_worker_of_another_machine_is_missed_after_a_while(
     search: Searcher, calls: list[trials.Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlite3
-
     monkeypatch.setattr(workers.socket, "gethostname", lambda: "elsewhere")
     monkeypatch.setattr(trials, "run_trial", interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -147,6 +154,59 @@ def test_a_worker_that_comes_too_late_for_the_last_trial_gives_it_back(
     monkeypatch.setattr(workers.Worker, "_count", outdated)
     assert len(search(trials=2)) == 2
     assert len(calls) == 2
+
+
+def test_a_sign_of_life_that_cannot_be_written_is_no_end_of_the_signs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    enough = threading.Event()
+    beats: list[int] = []
+
+    class Storage:
+        def record_heartbeat(self, number: int) -> None:
+            beats.append(number)
+            if len(beats) == 4:
+                enough.set()
+            if len(beats) > 1:
+                raise OSError("password=secret")
+
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.01)
+    worker = workers.Worker(None, Storage(), search_params(), tmp_path)
+    with worker.beating(SimpleNamespace(_trial_id=3)):
+        assert enough.wait(60)
+    assert "A sign of life was not written to the database (OSError); it is tried again." in caplog.messages
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_trial_that_was_given_away_is_dropped_in_the_midst_of_its_training(
+    processes: int,
+    search: Searcher,
+    calls: list[trials.Trial],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What a rank of several raises arrives as the cause of the launcher's error."""
+    run = trials.run_trial
+
+    def stalled(trial: trials.Trial, *args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(trials, "run_trial", run)
+        with sqlite3.connect(tmp_path / "search.db") as database:
+            database.execute("UPDATE trials SET state = 'FAIL'")
+        try:
+            return run(trial, *args, **kwargs)
+        except Exception as error:
+            if processes == 1:
+                raise
+            raise RuntimeError("Rank 0 of 2 failed") from error
+
+    monkeypatch.setattr(trials, "run_trial", stalled)
+    results = search(trials=2)
+    assert len(results) == 2
+    assert len(calls) == 3
+    assert calls[0].settings == calls[1].settings
+    assert caplog.text.count("was given to another worker") == 1
 
 
 def test_a_watch_reaches_the_study_from_another_process(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def main(base: str, folder: str, kill: str) -> None:
     nodes.check_trial = lambda *_: None
     BaseModel.tokenizer = lambda self: PreTrainedTokenizerFast.from_pretrained(self.source)
     grid = SweepParams(grid={"training.lora.r": [*RANKS]}, design="full", objective="validation_loss")
-    print(run(grid, parameters(), base, Path(folder) / "work")["sweep_trials"].to_json(orient="records"))  # noqa: T201
+    run(grid, parameters(), base, Path(folder) / "work")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -22,6 +21,7 @@ from med_lora.errors import InputError
 from med_lora.parameters import SweepParams
 from med_lora.pipelines.stages import Stages
 from med_lora.pipelines.sweep import create_pipeline
+from med_lora.pipelines.sweep.nodes import plan_sweep
 from med_lora.trials import trial as trials
 from tests.conftest import ROOT
 from tests.trials.conftest import outcome_of, parameters
@@ -126,19 +126,32 @@ def test_a_wrong_grid_ends_the_run_before_the_first_training(
     assert trained == []
 
 
-def test_a_killed_sweep_goes_on_without_repeating_what_finished(base_model: BaseModel, tmp_path: Path) -> None:
-    def swept(kill: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tests.pipelines.sweep.swept", base_model.source, str(tmp_path), str(kill)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+def test_several_machines_are_refused(base_model: BaseModel) -> None:
+    given = parameters()
+    sections = {name: getattr(given, name) for name in SECTIONS[1:]}
+    sections["hardware"] = given.hardware.model_copy(update={"machines": 2})
+    with pytest.raises(InputError, match=r"hardware\.machines is 2 and a point of a sweep trains on one machine"):
+        plan_sweep(sweep("training.lora.r", [2, 4]), base_model=base_model, **sections)
 
-    assert swept(kill=3).returncode == -9
-    second = swept(kill=0)
-    assert second.returncode == 0, second.stderr[-2000:]
+
+def test_a_killed_sweep_goes_on_without_repeating_what_finished(
+    base_model: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-m", "tests.pipelines.sweep.swept", base_model.source, str(tmp_path), "3"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    first = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert first.returncode == -9, first.stderr[-2000:]
     begun = [int(rank) for rank in (tmp_path / "trainings").read_text().split()]
+
+    def train(job: Any) -> Any:
+        begun.append(job.training.lora.r)
+        return outcome_of(job)
+
+    monkeypatch.setattr(trials, "train_on_rank", train)
+    found = run(sweep("training.lora.r", RANKS), parameters(), base_model.source, tmp_path / "work")
     assert len(begun) == len(RANKS) + 1
     assert set(begun) == set(RANKS)
     assert begun[2] == begun[3]  # the one that was killed is the one done twice
-    table = json.loads(second.stdout.splitlines()[-1])
-    assert [row["training.lora.r"] for row in table] == sorted(RANKS, reverse=True)
-    assert {row["state"] for row in table} == {"finished"}
+    table = found["sweep_trials"]
+    assert list(table["training.lora.r"]) == sorted(RANKS, reverse=True)
+    assert set(table["state"]) == {"finished"}

@@ -56,8 +56,25 @@ Runs = dict[str, tuple[TrainingJob, Outcome]]
 
 @pytest.fixture(scope="module")
 def together(base_model: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Runs of two processes: one is killed at its fourth step; then it goes on, and others run to their end."""
+    """Runs of two processes, one after the other in the same ranks."""
     folder = tmp_path_factory.mktemp("ranks")
+    return run_each(
+        {
+            "padded": make_job(base_model, folder / "padded", processes=2),
+            "packed": make_job(base_model, folder / "packed", processes=2, packing=True),
+        }
+    )
+
+
+def run_each(jobs: dict[str, TrainingJob]) -> Runs:
+    outcomes = run_on_ranks(train_each, list(jobs.values()), next(iter(jobs.values())).hardware)
+    return {name: (job, outcome) for (name, job), outcome in zip(jobs.items(), outcomes, strict=True)}
+
+
+@pytest.mark.slow
+def test_two_processes_that_were_killed_go_on_as_if_they_had_not_been(base_model: BaseModel, tmp_path: Path) -> None:
+    """Bit for bit, with dropout: the random state of each rank comes back. One is killed at its fourth step."""
+    folder = tmp_path
     two: dict[str, Any] = {"processes": 2, "dropout": 0.3}
     lasting = {"checkpoints": folder / "checkpoints"}
     killed = make_job(base_model, folder / "killed", **two, **lasting, watch=KillAt(4))
@@ -65,14 +82,19 @@ def together(base_model: BaseModel, tmp_path_factory: pytest.TempPathFactory) ->
         run_on_ranks(train_on_rank, killed, killed.hardware)
     assert [path.parent.name for path in folder.glob("checkpoints/*/checkpoint-*/_SUCCESS")] == ["checkpoint-2"]
     assert not killed.output.exists()
-    jobs = {
-        "resumed": make_job(base_model, folder / "resumed", **two, **lasting),
-        "uninterrupted": make_job(base_model, folder / "uninterrupted", **two),
-        "padded": make_job(base_model, folder / "padded", processes=2),
-        "packed": make_job(base_model, folder / "packed", processes=2, packing=True),
-    }
-    outcomes = run_on_ranks(train_each, list(jobs.values()), killed.hardware)
-    return {name: (job, outcome) for (name, job), outcome in zip(jobs.items(), outcomes, strict=True)}
+    runs = run_each(
+        {
+            "resumed": make_job(base_model, folder / "resumed", **two, **lasting),
+            "uninterrupted": make_job(base_model, folder / "uninterrupted", **two),
+            "other": make_job(base_model, folder / "other", processes=2),
+        }
+    )
+    (resumed, found), (whole, expected) = runs["resumed"], runs["uninterrupted"]
+    pd.testing.assert_frame_equal(found.history, expected.history)
+    assert found.tokens == expected.tokens
+    first, second = weights(resumed), weights(whole)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], value) for name, value in weights(runs["other"][0]).items())
 
 
 def curve(history: pd.DataFrame, metric: str) -> list[float]:
@@ -99,16 +121,6 @@ def test_two_processes_give_the_loss_curve_of_one(
     for name, value in weights(alone).items():
         torch.testing.assert_close(found.pop(name), value, rtol=1e-3, atol=1e-4)
     assert not found
-
-
-def test_two_processes_that_were_killed_go_on_as_if_they_had_not_been(together: Runs) -> None:
-    """Bit for bit, with dropout: the random state of each rank comes back."""
-    (resumed, found), (whole, expected) = together["resumed"], together["uninterrupted"]
-    pd.testing.assert_frame_equal(found.history, expected.history)
-    assert found.tokens == expected.tokens
-    first, second = weights(resumed), weights(whole)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert any(not torch.equal(first[name], value) for name, value in weights(together["padded"][0]).items())
 
 
 @pytest.mark.slow

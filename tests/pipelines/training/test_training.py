@@ -60,7 +60,9 @@ def test_card_tells_recipe_losses_and_kept_step(train: Train, base_model: BaseMo
     assert f"{losses.iloc[0]:.3f} before, {losses.min():.3f} after training" in card
     assert f"| kept | weights of step {losses.idxmin()} |" in card
     for line in (
-        f"base_model: {base_model.source}",
+        "base_model: base\n",
+        "license: other\n",
+        "| first stage | none |",
         "base_model_relation: adapter",
         "| rank, alpha, dropout | 4, 8, 0.1 |",
         "| LoRA+ ratio, NEFTune alpha | 4, none |",
@@ -68,6 +70,7 @@ def test_card_tells_recipe_losses_and_kept_step(train: Train, base_model: BaseMo
         "| hardware | CPU, fp32, 1 process, attention eager |",
     ):
         assert line in card
+    assert str(Path(base_model.source).parent) not in card
     assert "gout" not in card
 
 
@@ -101,6 +104,7 @@ def test_a_start_adapter_is_gone_on_with(train: Train, base_model: BaseModel, tm
 
     assert validation(history).iloc[0] == pytest.approx(validation(first).iloc[-1], abs=1e-6)
     assert json.loads(second.files["med_lora.json"])["start_sha256"] == start.sha256
+    assert "| first stage | continued pre-training on plain text, whose adapter" in second.files["README.md"]
 
 
 def test_full_training_gives_a_whole_model_that_transformers_loads(
@@ -167,18 +171,35 @@ def test_length_beyond_the_positions_is_refused_before_the_weights_are_read(
         train(training=TRAINING.model_copy(update={"max_length": 129}))
 
 
-def test_a_full_disk_is_foreseen(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_foreseen_and_checkpoints_that_lie_there_are_not_asked_for_again(
+    base_model: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")
-    needed = 4352 * 4 * (2 + 2 * 3)  # the adapter's weights in fp32; result twice, two checkpoints of three copies
-    for free, fits in ((needed, True), (needed - 1, False)):
-        monkeypatch.setattr(jobs.shutil, "disk_usage", lambda folder, free=free: usage(0, 0, free))
-        if fits:
-            train(training=recipe(checkpoints=2))
-            continue
-        with pytest.raises(InputError, match=r"needs about 0 MB for checkpoints and result .* has 0 MB left"):
-            train(training=recipe(checkpoints=2))
+    model = torch.nn.Linear(1000, 2000, bias=False, device="meta")  # 8 MB
+    given = (base_model, model_params(), recipe(checkpoints=2), hardware(), [], [], tmp_path / "output", {})
+    job = TrainingJob(*given, checkpoints=tmp_path / "checkpoints")
+
+    def check(free: int) -> None:
+        monkeypatch.setattr(jobs.shutil, "disk_usage", lambda folder: usage(0, 0, free))
+        jobs.check_disk(model, job)
+
+    needed = 8_000_000 * (2 + 2 * 3)  # result twice, two checkpoints of three copies
+    check(needed)
+    with pytest.raises(InputError, match=r"needs about 64 MB for checkpoints and result .* has 24 MB left"):
+        check(24_000_000)
+    checkpoint = tmp_path / "checkpoints" / "0123456789abcdef" / "checkpoint-2"
+    checkpoint.mkdir(parents=True)
+    with (checkpoint / "optimizer.pt").open("wb") as stream:
+        stream.truncate(24_000_000)
+    check(needed - 24_000_000)
+    with pytest.raises(InputError, match=r"needs about 40 MB .* has 39 MB left"):
+        check(39_000_000)
+    with (checkpoint / "optimizer.pt").open("r+b") as stream:
+        stream.truncate(100_000_000)
+    with pytest.raises(InputError, match=r"needs about 16 MB"):  # the result finds no room in checkpoints
+        check(15_000_000)
 
 
 def test_whatever_decides_the_result_is_in_the_settings(train: Train, base_model: BaseModel, tmp_path: Path) -> None:

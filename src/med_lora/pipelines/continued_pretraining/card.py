@@ -20,6 +20,7 @@ def write_card(base: str, params: ContinuedPretrainingParams, outcome: Outcome, 
     )
     return f"""---
 base_model: {base}
+license: other
 library_name: peft
 pipeline_tag: text-generation
 tags: [lora, medical]
@@ -28,7 +29,8 @@ tags: [lora, medical]
 # Domain adapter
 
 LoRA adapter from continued pre-training on plain text by med_lora: every token counts, no question is asked. It is the
-stage before instruction tuning, a research artefact, and gives no medical advice.
+stage before instruction tuning, a research artefact, and gives no medical advice. The licences of the base model and of
+the text below apply.
 
 | corpus | licence | passages |
 | --- | --- | --- |

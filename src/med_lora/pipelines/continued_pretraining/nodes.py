@@ -24,7 +24,8 @@ from med_lora.parameters import (
 from med_lora.pipelines.continued_pretraining.blocks import hash_passages, hold_out, make_blocks
 from med_lora.pipelines.continued_pretraining.card import write_card
 from med_lora.pipelines.merging.nodes import CHECKED_ROWS, CHECKED_TOKENS, whole_model
-from med_lora.pipelines.training.job import TrainingJob, describe_job, train_on_rank
+from med_lora.pipelines.training.card import name_base
+from med_lora.pipelines.training.job import TrainingJob, check_context, describe_job, train_on_rank
 from med_lora.provenance import RECORD_FILE, describe_base
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def train_domain_adapter(
         InputError: for fewer than two passages, blocks longer than the model's context, and whatever
             :func:`train_on_rank` refuses.
     """
-    _check_context(base_model, params.block_length)
+    check_context(base_model, params.block_length, "continued_pretraining.block_length")
     tokenizer = base_model.tokenizer()
     train, validation = (
         make_blocks(part["text"].tolist(), tokenizer, params.block_length)
@@ -88,7 +89,7 @@ def train_domain_adapter(
     outcome = run_on_ranks(train_on_rank, job, hardware)
     record = describe_base(base_model, model.quantisation) | {"passages_sha256": hash_passages(passages)}
     files = {
-        "README.md": write_card(base_model.source, params, outcome, passages),
+        "README.md": write_card(name_base(base_model), params, outcome, passages),
         RECORD_FILE: json.dumps(record, indent=1) + "\n",
     }
     return Pretrained(output, None, files), outcome.history
@@ -103,15 +104,6 @@ def _as_training(params: ContinuedPretrainingParams) -> TrainingParams:
         lora=params.lora,
         optimisation=params.optimisation,
     )
-
-
-def _check_context(base_model: BaseModel, block_length: int) -> None:
-    context = getattr(base_model.config().get_text_config(), "max_position_embeddings", None)
-    if context is not None and block_length > context:
-        raise InputError(
-            f"continued_pretraining.block_length is {block_length} and the base model has {context} positions; set it "
-            f"to {context} or less."
-        )
 
 
 def merge_domain_adapter(

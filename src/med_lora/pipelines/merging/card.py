@@ -7,6 +7,8 @@ from typing import Any
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.parameters import MergingParams
+from med_lora.pipelines.stages import SavedModel
+from med_lora.pipelines.training.card import name_base
 
 
 def write_card(
@@ -30,16 +32,19 @@ def write_card(
     pin = f"commit `{base_model.revision}`" if base_model.revision else f"SHA-256 `{base_model.sha256}`"
     terms = f"`{licence}`" if licence else "not stated on its card"
     before, after = check["before_cast"], check["after_cast"]
-    origin = "dequantised from the bits the adapter was trained on" if "dequantised" in check else "as published"
+    base = name_base(base_model)
+    origin = "as merged in continued pre-training" if isinstance(base_model, SavedModel) else "as they were given"
+    if "dequantised" in check:
+        origin = "dequantised from the bits the adapter was trained on"
     return f"""{_write_head(base_model, licence)}
 # Merged model
 
-`{base_model.source}` with a LoRA adapter merged into its weights, {made_of} by med_lora. It is a research artefact and
+`{base}` with a LoRA adapter merged into its weights, {made_of} by med_lora. It is a research artefact and
 gives no medical advice.
 
 | | |
 | --- | --- |
-| base model | `{base_model.source}`, {pin} |
+| base model | `{base}`, {pin} |
 | adapter | manifest SHA-256 `{adapter.sha256}` |
 | base weights | {origin} |
 | stored as | {merging.dtype} |
@@ -61,7 +66,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 def _write_head(base_model: BaseModel, licence: str | None) -> str:
     line = f"license: {licence}\n" if licence else ""
     return f"""---
-base_model: {base_model.source}
+base_model: {name_base(base_model)}
 base_model_relation: finetune
 {line}library_name: transformers
 pipeline_tag: text-generation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from med_lora.datasets.base_model import BaseModel
@@ -11,6 +12,7 @@ from med_lora.parameters import HardwareParams, MergingParams, ModelParams, Prom
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
 from med_lora.pipelines.merging.card import write_card
 from med_lora.prompts import PairTokeniser
+from med_lora.provenance import RECORD_FILE
 
 # Every log-probability of every position is compared: 512 positions are 260 MB at a vocabulary of 128,000.
 CHECKED_ROWS = 4
@@ -41,7 +43,9 @@ def merge_adapter(
         pair.input_ids for pair in tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), CHECKED_TOKENS)
     ]
     merged = merge(base_model, adapter.path, model, hardware, merging, rows)
-    made_of = "fine-tuned on question-answer pairs"
+    record = json.loads((adapter.path / RECORD_FILE).read_text(encoding="utf-8"))
+    first = "trained on plain text, then " if record.get("start_sha256") else ""
+    made_of = f"{first}fine-tuned on question-answer pairs"
     return whole_model(base_model, adapter, merged.model, merging, merged.check, made_of), merged.check
 
 

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # what is noted beside a trial in the database
 RESULT, STEPS = "result", "validation_steps"
+GIVEN_AWAY = "A trial was given to another worker, since this one gave no sign of life; its end is dropped."
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,29 @@ class Watch:
             raise trials.PrunedError
 
 
-def attempt(ground: Ground, study: Any, trial: Any) -> TrialResult:
-    """Run one trial of optuna, and tell the study what came of it."""
+def attempt(ground: Ground, study: Any, trial: Any) -> TrialResult | None:
+    """Run one trial of optuna, and tell the study what came of it.
+
+    An exception that is no InputError makes the trial failed too, or its settings would be tried again first by every
+    later run, and is raised.
+
+    Returns:
+        What came of it; None if the trial was given to another worker meanwhile.
+    """
+    from optuna.exceptions import UpdateFinishedTrialError
+
     settings: dict[str, Setting] = dict(trial.params)
     try:
         result = _run(ground, study, trial, apply_settings(ground.parameters, settings))
     except InputError as error:  # settings that do not go together
         result = _refused(ground, settings, str(error))
+    except Exception as error:
+        # of a rank of several it arrives as the cause
+        if isinstance(error, UpdateFinishedTrialError) or isinstance(error.__cause__, UpdateFinishedTrialError):
+            logger.warning(GIVEN_AWAY)
+            return None
+        _tell(study, trial, _refused(ground, settings, f"It ended in {type(error).__name__}."))
+        raise
     _tell(study, trial, result)
     return result
 
@@ -97,17 +114,18 @@ def _run(ground: Ground, study: Any, trial: Any, parameters: TrialParams) -> Tri
 
     settings: dict[str, Setting] = dict(trial.params)
     objective = ground.search.objective
+    # trials that differ in their answers alone share a training, which is then kept to be scored again
+    is_shared = any(key.startswith("evaluation.") for key in ground.search.space) and objective != "validation_loss"
     planned = trials.Trial(
         # by what decides the weights, and not by number: tried again, it goes on from its own checkpoints
         name=f"training-{_hash(_of_training(settings))}",
         settings=settings,
         parameters=parameters,
-        objective="validation_loss",
+        objective="validation_loss" if is_shared else objective,
         measured_length=longest_rows(ground.search, ground.parameters),
     )
     trials.check_trial(planned, ground.base_model)
-    has_answers = objective != "validation_loss"
-    # another worker's trial that differs in its answers alone trains the same weights
+    # another worker's trial may train the same weights
     with FileLock(ground.work / f"{planned.name}.lock"):
         result = trials.run_trial(
             planned,
@@ -117,12 +135,12 @@ def _run(ground: Ground, study: Any, trial: Any, parameters: TrialParams) -> Tri
             ground.work,
             start=ground.start,
             watch=Watch(trial, ground.search, parameters.training.optimisation.evaluations, _recall(study, trial)),
-            keep_weights=has_answers,
+            keep_weights=is_shared,
         )
     result = replace(result, settings=settings, objective=objective, direction=direction_of(objective))
-    if not has_answers or result.state != "finished":
+    if not is_shared or result.state != "finished":
         return result
-    weights = ground.work / planned.name / "weights"
+    weights = ground.work / planned.name / trials.WEIGHTS
     scores = score_validation(parameters, ground.base_model, weights, ground.validation)
     return replace(result, value=scores[objective], figures=result.figures | scores)
 
@@ -177,7 +195,7 @@ def _tell(study: Any, trial: Any, result: TrialResult) -> None:
             trial.set_user_attr(FAULT, result.reason)
             study.tell(trial, state=TrialState.FAIL)
     except UpdateFinishedTrialError:
-        logger.warning("A trial was given to another worker, since this one gave no sign of life; its end is dropped.")
+        logger.warning(GIVEN_AWAY)
 
 
 def _of_training(settings: Mapping[str, Setting]) -> dict[str, Setting]:

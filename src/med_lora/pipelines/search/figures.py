@@ -9,6 +9,7 @@ from typing import Any
 from med_lora.parameters import SearchParams
 from med_lora.pipelines.search.space import make_distributions
 from med_lora.report_page.figures import BLUE, GREY, VERMILION, make_figure
+from med_lora.trials.figures import TITLES
 from med_lora.trials.result import TrialResult
 
 # PED-ANOVA compares the best tenth with all: below, that tenth is a single trial.
@@ -35,7 +36,7 @@ def draw_history(results: Sequence[TrialResult]) -> Any:
     caption = f"The best {objective} is {best[-1]:.4g}, of trial {first} of {len(results)} ({counts})."
     figure = make_figure(traces, "Course of the search", f"n = {len(results)} trials; {direction} is better", caption)
     figure.update_xaxes(title_text="trial, in order of its start")
-    figure.update_yaxes(title_text=objective)
+    figure.update_yaxes(title_text=TITLES[objective])
     return figure
 
 

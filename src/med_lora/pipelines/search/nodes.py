@@ -33,6 +33,7 @@ from med_lora.trials.figures import draw_slices
 from med_lora.trials.objective import direction_of
 from med_lora.trials.result import TrialResult
 from med_lora.trials.settings import TrialParams
+from med_lora.trials.trial import remove_weights
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,14 @@ def run_search(
         All trials in the order in which they began, named ``trial_0`` and so on.
 
     Raises:
-        InputError: for a space that the settings do not allow, a database that cannot be opened, or if the first
-            ``search.startup_trials`` of this run all fail.
+        InputError: for several machines, a space that the settings do not allow, a database that cannot be opened, or
+            if the first ``search.startup_trials`` of this run all fail.
     """
+    if hardware.machines > 1:
+        raise InputError(
+            f"hardware.machines is {hardware.machines} and a trial of a search trains on one machine; set it to 1, "
+            "start one worker on each machine, and name a database that they share in search.storage."
+        )
     parameters = TrialParams(model=model, prompt=prompt, training=training, evaluation=evaluation, hardware=hardware)
     check_space(search, parameters, has_start=start is not None)
     ground = Ground(search, parameters, base_model, train, validation, folder.path, start)
@@ -78,6 +84,8 @@ def run_search(
     work.mkdir(exist_ok=True)
     with Worker(study, storage, search, folder.path) as worker:
         _take_all(worker, study, replace(ground, work=work))
+    for trained in work.glob("training-*/"):
+        remove_weights(trained)
     return read_results(study, search)
 
 
@@ -144,6 +152,8 @@ def _take_all(worker: Worker, study: Any, ground: Ground) -> None:
             if trial is not None:
                 with worker.beating(trial):
                     result = attempt(ground, study, trial)
+                if result is None:
+                    continue
                 failed += result.state == "failed"
                 results = read_results(study, search)
                 _report(result, results, search, bar)

@@ -104,7 +104,12 @@ class Worker:
 
         def beat() -> None:
             while not ended.wait(HEARTBEAT):
-                self._storage.record_heartbeat(trial._trial_id)
+                try:
+                    self._storage.record_heartbeat(trial._trial_id)
+                # whatever the driver raises; its text may hold credentials
+                except Exception as error:
+                    kind = type(error).__name__
+                    logger.warning("A sign of life was not written to the database (%s); it is tried again.", kind)
 
         self._storage.record_heartbeat(trial._trial_id)
         thread = threading.Thread(target=beat, daemon=True)

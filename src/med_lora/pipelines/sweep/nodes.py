@@ -48,8 +48,13 @@ def plan_sweep(
     the same tokens.
 
     Raises:
-        InputError: for an empty grid, or a point that its parameters or the base model rule out.
+        InputError: for an empty grid, several machines, or a point that its parameters or the base model rule out.
     """
+    if hardware.machines > 1:
+        raise InputError(
+            f"hardware.machines is {hardware.machines} and a point of a sweep trains on one machine; set it to 1, or "
+            "run the points as experiments of their own."
+        )
     given = TrialParams(model=model, prompt=prompt, training=training, evaluation=evaluation, hardware=hardware)
     points = make_points(sweep, given)
     if not points:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from med_lora.datasets.base_model import BaseModel
 from med_lora.parameters import HardwareParams, TrainingParams
+from med_lora.pipelines.stages import SavedModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,13 +17,14 @@ if TYPE_CHECKING:
 
 def write_card(job: TrainingJob, outcome: Outcome) -> str:
     """Markdown with the hub's metadata head: base model, recipe, losses, how to load it."""
-    base, is_full = job.base_model.source, job.training.method == "full"
+    base, is_full = name_base(job.base_model), job.training.method == "full"
     title, library, tags = (
         ("Fine-tuned model", "transformers", "medical") if is_full else ("LoRA adapter", "peft", "lora, medical")
     )
     rows = {
         "base model": f"`{base}`",
-        **_name_base(job),
+        **_identify_base(job),
+        "first stage": _first_stage(job),
         **_recipe(job.training),
         **_machine(job.hardware),
         "trained weights": f"{outcome.trainable:,} of {outcome.parameters:,}",
@@ -33,6 +37,7 @@ def write_card(job: TrainingJob, outcome: Outcome) -> str:
     return f"""---
 base_model: {base}
 base_model_relation: {relation}
+license: other
 library_name: {library}
 pipeline_tag: text-generation
 tags: [{tags}]
@@ -41,6 +46,7 @@ tags: [{tags}]
 # {title}
 
 Trained by med_lora on {outcome.rows:,} question-answer pairs. It is a research artefact and gives no medical advice.
+The licences of the base model and of the text it was trained on apply.
 
 {_how_to_load(base, job.model.quantisation, is_full)}
 
@@ -52,7 +58,18 @@ Trained by med_lora on {outcome.rows:,} question-answer pairs. It is a research 
 """
 
 
-def _name_base(job: TrainingJob) -> dict[str, str]:
+def name_base(base_model: BaseModel) -> str:
+    """The hub's id, or a folder's name: where it lies is of no account elsewhere, and its hash tells which it is."""
+    return base_model.source if base_model.sha256 is None else Path(base_model.source).absolute().name
+
+
+def _first_stage(job: TrainingJob) -> str:
+    if job.start is not None:
+        return "continued pre-training on plain text, whose adapter was trained further"
+    return "continued pre-training on plain text, merged" if isinstance(job.base_model, SavedModel) else "none"
+
+
+def _identify_base(job: TrainingJob) -> dict[str, str]:
     base = job.base_model
     identity = f"commit `{base.revision}`" if base.sha256 is None else f"SHA-256 `{base.sha256[:16]}`"
     return {"its identity": identity, "its quantisation": job.model.quantisation}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.manifest import describe_files
 from med_lora.engine import Row, fit
 from med_lora.engine.checkpoints import KEPT, Checkpoints
-from med_lora.engine.machines import check_agreement, share_folder
+from med_lora.engine.machines import check_agreement, share_folder, wait_for_all_ranks
 from med_lora.engine.memory import MemoryForecast, available_memory, check_memory, explained_memory, forecast
 from med_lora.engine.rows import check_labels
 from med_lora.errors import InputError
@@ -100,6 +101,7 @@ def train_on_rank(job: TrainingJob) -> Outcome:
     folder = job.checkpoints if recipe.checkpoints else None
     expected = forecast_memory(job)
     check_memory(expected, available_memory(job.hardware))
+    wait_for_all_ranks()  # what one has loaded already, another would count as missing
     opened = nullcontext() if folder is None else Checkpoints(folder, job.settings)
     with explained_memory(expected, job.hardware), opened as checkpoints:
         model = prepare_model(job)
@@ -167,6 +169,15 @@ def count_parameters(model: Any) -> tuple[int, int]:
     return total, total
 
 
+def check_context(base_model: BaseModel, length: int, setting: str) -> None:
+    """Raise an InputError, naming ``setting``, where rows of ``length`` tokens need more positions than there are."""
+    context = getattr(base_model.config().get_text_config(), "max_position_embeddings", None)
+    if context is not None and length > context:
+        raise InputError(
+            f"{setting} is {length} and the base model has {context} positions; set it to {context} or less."
+        )
+
+
 def check_rows(job: TrainingJob) -> None:
     """Raise an InputError if there is nothing to train on, or a row has no token that the loss counts."""
     if not job.train:
@@ -179,19 +190,32 @@ def check_disk(model: Any, job: TrainingJob) -> None:
     """Raise an InputError if the disk has no room for the checkpoints and the result.
 
     A checkpoint holds the trained weights, AdamW's two moments and, with ``keep: best``, the best weights; one is
-    written before an older one goes. The result is there twice while it is published.
+    written before an older one goes. What earlier runs left of them need not be found again. The result is there twice
+    while it is published.
     """
     trained = sum(value.numel() * value.element_size() for value in model.parameters() if value.requires_grad)
     recipe = job.training.optimisation
-    copies = 2
+    needed = 2 * trained
     if job.checkpoints is not None:
-        copies += min(recipe.checkpoints, KEPT + 1) * (4 if recipe.keep == "best" else 3)
+        copies = min(recipe.checkpoints, KEPT + 1) * (4 if recipe.keep == "best" else 3)
+        needed += max(0, copies * trained - _stored(job.checkpoints))
     free = shutil.disk_usage(job.output.parent).free
-    if copies * trained > free:
+    if needed > free:
         raise InputError(
-            f"Training needs about {_size(copies * trained)} for checkpoints and result and {job.output.parent} has "
-            f"{_size(free)} left; free some space, lower training.lora.r or set optimisation.checkpoints to 0."
+            f"Training needs about {_size(needed)} for checkpoints and result and {job.output.parent} has "
+            f"{_size(free)} left; free some space, lower lora.r or set optimisation.checkpoints to 0."
         )
+
+
+def _stored(checkpoints: Path) -> int:
+    """Bytes of the checkpoints that lie there already."""
+    total = 0
+    for checkpoint in checkpoints.glob("*/checkpoint-*"):
+        for folder, _, names in os.walk(checkpoint):
+            for name in names:
+                with suppress(FileNotFoundError):  # the first rank clears away what is of no use
+                    total += (Path(folder) / name).stat().st_size
+    return total
 
 
 def _size(count: int) -> str:

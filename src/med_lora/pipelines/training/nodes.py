@@ -17,7 +17,7 @@ from med_lora.errors import InputError
 from med_lora.models.merging import BaseFiles
 from med_lora.parameters import HardwareParams, ModelParams, PromptParams, TrainingParams
 from med_lora.pipelines.training.card import write_card
-from med_lora.pipelines.training.job import TrainingJob, describe_job, train_on_rank
+from med_lora.pipelines.training.job import TrainingJob, check_context, describe_job, train_on_rank
 from med_lora.pipelines.training.rows import describe_lengths, limit_rows, tokenise_rows
 from med_lora.prompts import PairTokeniser
 from med_lora.provenance import RECORD_FILE, describe_origin
@@ -52,7 +52,7 @@ def train_adapter(
         InputError: for an empty training set, over-long pairs that ``training.overlong`` does not allow, a prompt that
             the tokenizer cannot render, and whatever :func:`train_on_rank` refuses.
     """
-    check_length(base_model, training.max_length)
+    check_context(base_model, training.max_length, "training.max_length")
     tokeniser = PairTokeniser(prompt, base_model.tokenizer())
     pairs = {"train": train.to_pandas(), "validation": validation.to_pandas()}
     tokenised = {name: tokenise_rows(split, tokeniser, training.max_length) for name, split in pairs.items()}
@@ -66,16 +66,6 @@ def train_adapter(
     files = {"README.md": write_card(job, outcome), RECORD_FILE: json.dumps(record, indent=1) + "\n"}
     history = pd.concat([describe_lengths(tokenised, training.overlong), outcome.history], ignore_index=True)
     return Pretrained(output, BaseFiles(base_model) if training.method == "full" else None, files), history
-
-
-def check_length(base_model: BaseModel, max_length: int) -> None:
-    """Raise an InputError where rows could be longer than the model has positions for."""
-    context = getattr(base_model.config().get_text_config(), "max_position_embeddings", None)
-    if context is not None and max_length > context:
-        raise InputError(
-            f"training.max_length is {max_length} and the base model has {context} positions; "
-            f"set it to {context} or less."
-        )
 
 
 def discard_checkpoints(trained: PretrainedFolder, training_history: pd.DataFrame, checkpoints: WorkFolder) -> None:
