@@ -6,8 +6,8 @@
 All contenders train LoRA of rank 16 on all linear layers of the same random Llama, in one process, on the same rows for
 one epoch, with the same recipe and number of optimiser steps; rounds are interleaved, so that other work on the machine
 meets each alike. Only ratios of one call mean anything. SFTTrainer has its defaults, batches of four and padding; the
-bare loop replays the very batches of this project. Useful tokens are those of the rows, without padding. ``--settings``
-adds this project with other micro-batches, shuffled batches and packing.
+bare loop replays the very batches of this project. Setting up the trainers counts. Useful tokens are those of the rows,
+without padding. ``--settings`` adds this project with other micro-batches, shuffled batches and packing.
 
 Rows are pairs of GenMedGPT-5k (at most 256 tokens) and WikiDoc (1,024) from the publishers' files in MED_LORA_RAW;
 without it, random tokens with the corpora's lengths. Reads the clock: with OMP_NUM_THREADS=1 seconds of the processor,
@@ -45,7 +45,9 @@ Contender = Callable[[Any, Sequence[Row]], float]
 
 def project(tokenizer: Any, hardware: HardwareParams, batch: int, **changes: Any) -> Contender:
     def train(model: Any, rows: Sequence[Row]) -> float:
-        return fit(model, tokenizer, rows, [], recipe(batch, **changes), hardware).seconds
+        started = now()
+        fit(model, tokenizer, rows, [], recipe(batch, **changes), hardware)
+        return now() - started
 
     return train
 
@@ -75,9 +77,8 @@ def studies(tokenizer: Any, precision: str, batch: int, limit: int) -> Contender
                 report_to="none",
                 seed=1,
             )
-            trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
             started = now()
-            trainer.train()
+            SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer).train()
             return now() - started
 
     return train
