@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check slow drill viz lock embedded-base clean
+.PHONY: help run test lint check slow drill power latency viz lock embedded-base clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -20,7 +20,7 @@ run: $(READY)    ## install, then run the embedded experiment to its report
 	$(BIN)/kedro run
 
 test: $(READY)   ## install, then run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 check: lint test ## format, lint, types and tests
 
@@ -34,6 +34,12 @@ slow: $(READY)   ## the tests that take minutes
 
 drill: $(READY)  ## kill training at 100 random points, and compare how it ends
 	$(BIN)/python benchmarks/resume_drill.py
+
+power: $(READY)  ## what a comparison could find, before anything is run
+	$(BIN)/kedro run --pipelines=power
+
+latency: $(READY)  ## seconds from question to answer of the last trained adapter, on this machine
+	$(BIN)/kedro run --pipelines=latency
 
 viz: $(READY)    ## open the lineage in a browser
 	$(BIN)/kedro viz run --include-hooks

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from med_lora.parameters import HardwareParams, LoraParams, ModelParams, OptimisationParams, TrainingParams
+from med_lora.parameters import (
+    EvaluationParams,
+    HardwareParams,
+    LoraParams,
+    ModelParams,
+    OptimisationParams,
+    TrainingParams,
+)
 from med_lora.parameters.evaluation import DecodingParams
 
 
@@ -73,6 +80,7 @@ def training(**changes: Any) -> TrainingParams:
         "loss_on": "answer",
         "max_length": 48,
         "overlong": "truncate",
+        "epoch_answers": 0,
         "lora": lora(),
         "optimisation": optimisation(),
     }
@@ -90,3 +98,21 @@ def decoding(**changes: Any) -> DecodingParams:
         "seed": 5,
     }
     return DecodingParams(**(given | changes))
+
+
+def evaluation(**changes: Any) -> EvaluationParams:
+    """Greedy answers of this process, 200 resamples; ``decoding`` is a whole model where it is given."""
+    given: dict[str, Any] = {
+        "engine": "transformers",
+        "endpoints": {},
+        "decoding": decoding(),
+        "confidence": 0.95,
+        "exclude": ["answer_empty"],
+        "rouge_beta": 1.0,
+        "bert_score": None,
+        "embedding": None,
+        "bootstrap_samples": 200,
+        "power": 0.8,
+        "seed": 7,
+    }
+    return EvaluationParams(**(given | changes))

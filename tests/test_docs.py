@@ -18,9 +18,10 @@ from med_lora.pipelines.data_engineering.parsing import PARSE_FAULTS, parse_corp
 
 from .conftest import ROOT
 
-NAMES = ("corpora.md", "privacy.md", "training.md")
-PAGE, PRIVACY, TRAINING = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in NAMES)
-EXPERIMENTS = re.findall(r"^```yaml\n(.*?)^```", PAGE + PRIVACY + TRAINING, re.DOTALL | re.MULTILINE)
+NAMES = ("corpora.md", "privacy.md", "training.md", "evaluation.md", "evaluation_server.md", "benchmarks.md")
+PAGES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in NAMES}
+PAGE, PRIVACY = PAGES["corpora.md"], PAGES["privacy.md"]
+EXPERIMENTS = re.findall(r"^```yaml\n(.*?)^```", "".join(PAGES.values()), re.DOTALL | re.MULTILINE)
 FILES = re.findall(r"^```\w+ (\S+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 NO_PAIRS = ("documents", "terms")
 
@@ -67,7 +68,10 @@ def test_every_example_file_is_read_whole(name: str, content: str, tmp_path: Pat
 def test_every_setting_named_on_the_pages_exists() -> None:
     """Settings in the text are ``section.key``; those of the YAML blocks are checked above."""
     named = set(
-        re.findall(r"`((?:data_engineering|prompt|training|reporting|cleaning|passages)\.[\w.]+)`", PAGE + PRIVACY)
+        re.findall(
+            r"`((?:data_engineering|prompt|training|evaluation|reporting|canaries|cleaning|passages)\.[\w.]+)`",
+            "".join(PAGES.values()),
+        )
     )
     known = ExperimentConfigLoader(ROOT / "conf", "cpu", {}, base_env="base", default_run_env="cpu")["parameters"]
     for name in named:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
 
 from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES
+from med_lora.pipelines.evaluation.pipeline import Measures
 from med_lora.pipelines.stages import Stages
 from tests.conftest import ROOT
 from tests.projects import SMALL, artifacts, kedro, network_attempts, newest, run_environment
@@ -96,13 +98,16 @@ def test_same_command_gives_the_same_numbers(finished: Finished) -> None:
     for pattern in (
         "05_model_input/embedded/test/*/test/data.arrow",
         "06_models/embedded/adapter/*/adapter/adapter_model.safetensors",
-        "07_model_output/embedded/tuned_answers/*/tuned_answers/data.parquet",
+        "07_model_output/embedded/arm_texts/*/arm_texts/data.parquet",
         "08_reporting/embedded/comparison.csv/*/comparison.csv",
         "08_reporting/embedded/report.html/*/report.html",
         "08_reporting/embedded/data_report.html/*/data_report.html",
     ):
         first, second = sorted((project / "data").glob(pattern))
         assert first.read_bytes() == second.read_bytes(), pattern
+    answers = sorted((project / "data").glob("07_model_output/embedded/tuned_answers/*/tuned_answers/data.parquet"))
+    first, second = (pd.read_parquet(file).drop(columns="seconds") for file in answers)  # the clock's column
+    assert first.equals(second)
 
 
 @pytest.mark.parametrize(
@@ -196,20 +201,32 @@ def test_registry_lists_without_heavy_imports(project: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
     names, heavy = result.stdout.strip().splitlines()[-2:]
-    known = "data_engineering data_report evaluation merging pretraining reporting search sweep training"
+    known = "data_engineering data_report evaluation latency merging power pretraining reporting search sweep training"
     assert names == str(["__default__", *known.split()])
     assert heavy == "[]"
 
 
-@pytest.mark.parametrize("stages", [Stages(), Stages("full"), Stages(handover="adapter"), Stages(handover="merged")])
-def test_every_node_has_resolvable_hints(stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("stages", "engine"),
+    [
+        (Stages(canaries=True), "transformers"),
+        (Stages("full"), "openai"),
+        (Stages(handover="adapter"), "openai"),
+        (Stages(handover="merged"), "transformers"),
+    ],
+)
+def test_every_node_has_resolvable_hints(
+    stages: Stages, engine: Literal["transformers", "openai"], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kedro validates typed parameters only where all hints of a signature resolve."""
     import typing
 
     from med_lora import pipeline_registry
     from med_lora.pipeline_registry import register_pipelines
 
-    plan = pipeline_registry.Plan(DEFAULT_SOURCES, stages, ("r_4", "r_8"))
+    measures = Measures(engine=engine, bert_score=True, embedding=True)
+    sources = DEFAULT_SOURCES._replace(benchmarks=("pubmedqa",))
+    plan = pipeline_registry.Plan(sources, stages, measures, ("r_4", "r_8"))
     monkeypatch.setattr(pipeline_registry, "_plan", plan)
     for name, pipeline in register_pipelines().items():
         for node in pipeline.nodes:

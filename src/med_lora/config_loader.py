@@ -59,6 +59,8 @@ class ExperimentConfigLoader(OmegaConfigLoader):
             def look_up(path: str) -> Any:
                 value: Any = parameters
                 for key in path.split("."):
+                    if value is None:  # a section that is switched off
+                        return None
                     if key not in value:
                         raise KeyError(f"parameter {path!r}, which does not exist")
                     value = value[key]

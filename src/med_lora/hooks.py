@@ -95,8 +95,11 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        """Print the headline and where the report lies, if this run made them."""
-        if not {"headline", "report"} <= pipeline.all_outputs():
+        """Print what this run was for: the headline and where the report lies, or what a comparison could find."""
+        made = pipeline.all_outputs()
+        if "power_summary" in made:
+            click.echo(f"\n{catalog.load('power_summary')}\n")
+        if not {"headline", "report"} <= made:
             return
         headline = catalog.load("headline")
         report = catalog["report"]._get_load_path()

@@ -11,11 +11,15 @@ from kedro.pipeline import Pipeline
 from med_lora.errors import nearest
 from med_lora.parameters import ProjectParams
 from med_lora.pipelines import (
+    benchmarks,
+    canaries,
     continued_pretraining,
     data_engineering,
     data_report,
     evaluation,
+    latency,
     merging,
+    power,
     pretraining,
     question_generation,
     reporting,
@@ -24,6 +28,7 @@ from med_lora.pipelines import (
     training,
 )
 from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES, Sources, sources_of
+from med_lora.pipelines.evaluation.pipeline import DEFAULT_MEASURES, Measures, measures_of
 from med_lora.pipelines.stages import DEFAULT_STAGES, Stages, absent_pipelines, create_base, stages_of
 from med_lora.pipelines.sweep.points import points_of
 
@@ -34,16 +39,18 @@ class Plan(NamedTuple):
     Attributes:
         sources: corpora by what they give.
         stages: of its training.
+        measures: of its evaluation.
         points: names of its sweep's points.
     """
 
     sources: Sources
     stages: Stages
+    measures: Measures
     points: tuple[str, ...]
 
 
 # For commands that have no experiment, such as `kedro registry list`; a run replaces it by its experiment's.
-_plan = Plan(DEFAULT_SOURCES, DEFAULT_STAGES, ())
+_plan = Plan(DEFAULT_SOURCES, DEFAULT_STAGES, DEFAULT_MEASURES, ())
 
 
 class Registry(dict[str, Pipeline]):
@@ -70,39 +77,52 @@ def select_plan(parameters: ProjectParams) -> None:
     """
     global _plan  # Kedro calls register_pipelines without arguments
     points = tuple(point.name for point in points_of(parameters))
-    _plan = Plan(sources_of(parameters), stages_of(parameters), points)
+    _plan = Plan(sources_of(parameters), stages_of(parameters), measures_of(parameters), points)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """All pipelines; ``__default__`` takes raw corpora to the report.
 
     ``data_engineering`` includes ``data_report``, which can be run again alone, and the pairs that a language model
-    writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise.
+    writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise, and
+    ``evaluation`` the audit of ``canaries``.
     """
-    sources, stages, points = _plan
+    sources, stages, measures, points = _plan
     report_on_data = Pipeline([])
     if sources.pairs or sources.generator:
         report_on_data = data_report.create_pipeline(bool(sources.passages))
-    first_stage = continued_pretraining.create_pipeline(stages)
+    first_stage, audit = continued_pretraining.create_pipeline(stages), canaries.create_pipeline(stages)
     steps = {
         "data_engineering": _data_engineering(sources) + report_on_data,
-        "training": first_stage + training.create_pipeline(stages),
-        "evaluation": evaluation.create_pipeline(stages),
+        "training": first_stage + canaries.create_insertion(stages) + training.create_pipeline(stages),
+        "evaluation": evaluation.create_pipeline(stages, measures) + audit,
         "reporting": reporting.create_pipeline(),
     }
     return Registry(
         {
             "__default__": sum(steps.values(), Pipeline([])),
             **steps,
+            "benchmarks": benchmarks.create_pipeline(sources.benchmarks, stages),
+            "canaries": audit,
             "continued_pretraining": first_stage,
             "data_report": report_on_data,
+            "latency": latency.create_pipeline(stages),
             "merging": merging.create_pipeline(stages),
+            "power": power.create_pipeline(),
             "pretraining": pretraining.create_pipeline(),
             "search": search.create_pipeline(stages) + create_base(stages),
             "sweep": sweep.create_pipeline(points, stages) + create_base(stages),
         },
-        absent_pipelines(stages),
+        _absent(sources, stages),
     )
+
+
+def _absent(sources: Sources, stages: Stages) -> dict[str, str]:
+    """Pipelines without a node in this experiment, with the reason and the way out as a sentence."""
+    reasons = absent_pipelines(stages)
+    if not sources.benchmarks:
+        reasons["benchmarks"] = "data_engineering.benchmarks names no corpus; add the exams to ask."
+    return reasons
 
 
 def _data_engineering(sources: Sources) -> Pipeline:

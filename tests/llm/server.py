@@ -1,4 +1,4 @@
-"""A chat completion server on loopback that plays a script, faults included."""
+"""A completion server on loopback that plays a script, faults included."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ class ChatHandler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # the client has gone, as some scripts want
 
+    def do_GET(self) -> None:
+        page = self.server.pages.get(self.path)
+        self.reply(b"{}" if page is None else json.dumps(page).encode(), 404 if page is None else 200)
+
     def reply(self, body: bytes, status: int = 200, **headers: str) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -43,7 +47,10 @@ class ChatHandler(BaseHTTPRequestHandler):
 
 
 class ChatServer(ThreadingHTTPServer):
-    """Plays ``script`` request by request, its last entry for ever; ``requests`` holds what came in."""
+    """Plays ``script`` request by request, its last entry for ever; ``requests`` holds what came in.
+
+    What is only looked up (GET) stands in ``pages``, by path.
+    """
 
     daemon_threads = True
     request_queue_size = 64
@@ -54,6 +61,7 @@ class ChatServer(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.pages: dict[str, Any] = {}
         self.under_way = self.most_under_way = 0
         self._guard = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -93,6 +101,13 @@ def chat_completion(content: str = "fine", **changes: Any) -> bytes:
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }
     return json.dumps(response | changes).encode()
+
+
+def text_completion(text: str, prompt_tokens: int, **changes: Any) -> bytes:
+    """A completion of a plain prompt; ``finish_reason`` and ``model`` may be changed."""
+    choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": changes.pop("finish_reason", "stop")}
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 3, "total_tokens": prompt_tokens + 3}
+    return chat_completion(object="text_completion", choices=[choice], usage=usage, **changes)
 
 
 def finished(reason: str, content: str | None = "fine") -> bytes:

@@ -12,7 +12,7 @@ from med_lora.datasets.base_model import BaseModelDataset
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.parameters import ProjectParams, parse_parameters
-from med_lora.pipelines import continued_pretraining, evaluation, merging, training
+from med_lora.pipelines import canaries, continued_pretraining, evaluation, merging, training
 from med_lora.pipelines.evaluation.pipeline import create_check
 from med_lora.pipelines.stages import Stages, absent_pipelines, as_base_model, stages_of
 from tests.conftest import ROOT
@@ -75,7 +75,16 @@ def test_stages_fit_together(stages: Stages) -> None:
         + evaluation.create_pipeline(stages)
         + merging.create_pipeline(stages)
     )
-    data = {"base_model", "train", "validation", "test", "training_checkpoints"}
+    data = {
+        "base_model",
+        "train",
+        "validation",
+        "test",
+        "training_checkpoints",
+        "general_english",
+        "base_journal",
+        "tuned_journal",
+    }
     data |= {"passages", "domain_checkpoints"} if stages.handover else set()
     assert {name for name in whole.inputs() if not name.startswith("params:")} == data
     outputs = whole.all_outputs()
@@ -109,6 +118,7 @@ def test_pipeline_without_a_node_has_a_reason(stages: Stages) -> None:
     made = {
         "continued_pretraining": continued_pretraining.create_pipeline(stages),
         "merging": merging.create_pipeline(stages),
+        "canaries": canaries.create_pipeline(stages),
     }
     assert absent_pipelines(stages).keys() == {name for name, pipeline in made.items() if not pipeline.nodes}
 
@@ -116,10 +126,12 @@ def test_pipeline_without_a_node_has_a_reason(stages: Stages) -> None:
 def test_base_arm_is_the_experiment_s_base_model_in_every_plan() -> None:
     for stages in PLANS:
         arms = evaluation.create_pipeline(stages)
-        assert "base_model" in arms.only_nodes_with_namespaces(["base"]).inputs()
+        opened = {node.outputs[0]: node.inputs[0] for node in arms.nodes if node.name.startswith("open_")}
+        assert opened["base_session"] == "base_model"
+        assert "base_session" in arms.only_nodes_with_namespaces(["base"]).inputs()
         tuned = arms.only_nodes_with_namespaces(["tuned"]).inputs()
-        expected = "tuned_base" if stages.method == "full" else stages.base
-        assert {expected} == tuned & {"base_model", "domain_base", "tuned_base"}
+        (session,) = tuned & opened.keys()
+        assert opened[session] == ("tuned_base" if stages.method == "full" else stages.base)
         assert ("checked_adapter" in tuned) == (stages.method == "lora")
 
 

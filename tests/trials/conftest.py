@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from med_lora.datasets.base_model import BaseModel, BaseModelDataset
-from med_lora.parameters import EvaluationParams, PromptParams
+from med_lora.parameters import PromptParams
 from med_lora.pipelines.training.job import Outcome, TrainingJob
 from med_lora.trials.settings import TrialParams, apply_settings
 from med_lora.trials.trial import Trial
@@ -48,9 +48,7 @@ def parameters(**settings: Any) -> TrialParams:
         model=recipes.model_params(),
         prompt=PromptParams(template="plain", system=None),
         training=recipes.training(max_length=80, optimisation=recipes.optimisation(evaluations=2)),
-        evaluation=EvaluationParams(
-            decoding=recipes.decoding(max_new_tokens=8), confidence=0.95, exclude=[], bootstrap_samples=100, seed=1
-        ),
+        evaluation=recipes.evaluation(decoding=recipes.decoding(max_new_tokens=8), exclude=[]),
         hardware=recipes.hardware(),
     )
     return apply_settings(given, {key.replace("__", "."): value for key, value in settings.items()})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from med_lora.datasets.base_model import BaseModel, BaseModelDataset
     from med_lora.datasets.call_cache import CallCacheDataset
     from med_lora.datasets.corpus import CorpusDataset
+    from med_lora.datasets.encoder import Encoder, EncoderDataset
     from med_lora.datasets.folder import FolderDataset
     from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder, SavedFolder
     from med_lora.datasets.table import TableDataset
@@ -27,6 +28,8 @@ __all__ = [
     "BaseModelDataset",
     "CallCacheDataset",
     "CorpusDataset",
+    "Encoder",
+    "EncoderDataset",
     "FolderDataset",
     "Pretrained",
     "PretrainedDataset",
@@ -45,6 +48,8 @@ _MODULES = {
     "BaseModelDataset": "base_model",
     "CallCacheDataset": "call_cache",
     "CorpusDataset": "corpus",
+    "Encoder": "encoder",
+    "EncoderDataset": "encoder",
     "FolderDataset": "folder",
     "Pretrained": "pretrained",
     "PretrainedDataset": "pretrained",

@@ -1,4 +1,4 @@
-"""Folders of plain text, which the pre-training of a base model reads."""
+"""Folders of plain text: what a base model is pre-trained on, and what shows how much a tuned one forgot."""
 
 from __future__ import annotations
 

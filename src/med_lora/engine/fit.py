@@ -14,7 +14,7 @@ import pandas as pd
 
 from med_lora.engine.disk import told_if_full
 from med_lora.engine.machines import wait_for_all_ranks
-from med_lora.engine.monitor import Finished, make_monitor
+from med_lora.engine.monitor import Finished, Probe, make_monitor
 from med_lora.engine.packing import check_packing
 from med_lora.engine.rows import Row, check_labels
 from med_lora.engine.sft import forward_as_found, make_trainer
@@ -35,7 +35,8 @@ class Fit:
 
     Attributes:
         history: columns step, epoch, metric and value: train_loss, learning_rate and gradient_norm of every step;
-            validation_loss, validation_token_accuracy and validation_perplexity at step 0 and at the validations.
+            validation_loss, validation_token_accuracy and validation_perplexity at step 0 and at the validations; what
+            a probe measures at step 0 and after each epoch.
             Losses are in nats a label token, of a training step over its whole effective batch.
         seconds: wall-clock time of the training loop, validation and checkpoints included; of a run that was cut off,
             that up to the checkpoint it went on from too.
@@ -60,6 +61,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     watch: Callable[[int, float], None] | None = None,
     save_to: Path | None = None,
+    probe: Probe | None = None,
 ) -> Fit:
     """Train ``model`` in place by the recipe; the hardware decides only how a batch is cut into micro-batches.
 
@@ -67,6 +69,8 @@ def fit(
         checkpoints: where the run saves its state and goes on from; none writes nothing.
         watch: called with the step and the validation loss on rank 0; it may raise to stop the run.
         save_to: folder into which rank 0 saves the kept weights, the adapter or the whole model.
+        probe: called with the model on every rank before training, at the end of every epoch and of training; its
+            figures enter the history as validation_<metric>.
 
     Raises:
         InputError: if the rows, the recipe or the hardware cannot be trained with, a loss or gradient norm stops being
@@ -78,7 +82,7 @@ def fit(
         folder = checkpoints.folder if checkpoints is not None else temporary
         trainer = make_trainer(model, tokenizer, train, recipe, hardware, str(folder))
         monitor = make_monitor(
-            trainer, tokenizer.pad_token_id, validation, recipe, hardware, checkpoints, watch, resumed
+            trainer, tokenizer.pad_token_id, validation, recipe, hardware, checkpoints, watch, resumed, probe
         )
         trainer.add_callback(monitor)
         if checkpoints is not None:

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from med_lora.engine.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
+
+Probe = Callable[[Any], Mapping[str, float]]  # of the model, figures by metric
 
 
 @dataclass
@@ -81,12 +83,13 @@ def make_monitor(
     checkpoints: Checkpoints | None = None,
     watch: Callable[[int, float], None] | None = None,
     resumed: Path | None = None,
+    probe: Probe | None = None,
 ) -> Any:
     """A callback for ``make_trainer``'s trainer; ``resumed`` is the checkpoint that the run goes on from."""
     from transformers import TrainerCallback
 
     kind = type("MonitorCallback", (Monitor, TrainerCallback), {})
-    return kind(trainer, pad_id, validation, recipe, hardware, checkpoints, watch, resumed)
+    return kind(trainer, pad_id, validation, recipe, hardware, checkpoints, watch, resumed, probe)
 
 
 class Monitor:
@@ -105,10 +108,11 @@ class Monitor:
         checkpoints: Checkpoints | None,
         watch: Callable[[int, float], None] | None,
         resumed: Path | None,
+        probe: Probe | None,
     ) -> None:
         self.model, self.batches, self.loss = trainer.model, trainer.batches, trainer.loss
         self.pad_id, self.validation, self.recipe, self.hardware = pad_id, validation, recipe, hardware
-        self.checkpoints, self.watch, self.resumed = checkpoints, watch, resumed
+        self.checkpoints, self.watch, self.resumed, self.probe = checkpoints, watch, resumed, probe
         self.record = Record.load(resumed) if resumed else Record()
         self.best = BestWeights(self.model) if self.recipe.keep == "best" else None
         self.bar: Any = None
@@ -124,6 +128,8 @@ class Monitor:
             self.best.load(self.resumed)
         if state.global_step == 0 and self.validation:
             self._validate(state, control)
+        if state.global_step == 0:
+            self._measure_probe(state)
         if state.global_step >= state.max_steps or self._out_of_patience():
             raise Finished
 
@@ -143,6 +149,13 @@ class Monitor:
         self._show(logs["loss"])
         if state.global_step in self.due:
             self._validate(state, control)
+        # here and not in on_epoch_end, which comes after the checkpoint of the same step and never in a resumed run
+        if (
+            state.global_step % self.batches.steps == 0
+            or state.global_step == state.max_steps
+            or control.should_training_stop
+        ):
+            self._measure_probe(state)
         control.should_save = state.global_step in self.saves
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -186,6 +199,10 @@ class Monitor:
             if state.is_world_process_zero:
                 logger.info("No lower validation loss for %d validations: training stops.", self.record.worse)
             control.should_training_stop = True
+
+    def _measure_probe(self, state: Any) -> None:
+        for metric, value in (self.probe(self.model) if self.probe is not None else {}).items():
+            self._note(state, f"validation_{metric}", value)
 
     def _out_of_patience(self) -> bool:
         return self.recipe.patience is not None and self.record.worse >= self.recipe.patience

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypedDict, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,9 +35,9 @@ _FENCE = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
 
 
 class Message(TypedDict):
-    """One turn of a conversation."""
+    """One turn of a conversation; ``prompt`` is no turn but a text that a model goes on with, and stands alone."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "prompt"]
     content: str
 
 
@@ -61,16 +61,18 @@ class Request:
         messages: the conversation, ending with the turn to be answered.
         schema: JSON that the answer must be; None leaves it free.
         repeat: number of the repetition, from 0; it is added to the seed.
+        tokens: of a lone ``prompt``, the token ids that it must be read as.
     """
 
     messages: tuple[Message, ...]
     schema: type[AnswerSchema] | None = None
     repeat: int = 0
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model answered, as it came; ``usable`` tells whether it may be used.
+    """What a model answered, as it came; ``usable`` or ``written`` tells whether it may be used.
 
     Attributes:
         content: the text.
@@ -78,6 +80,7 @@ class Completion:
         finish_reason: why it stopped, in OpenAI's words; ``"stop"`` alone is a whole answer.
         prompt_tokens: tokens read, 0 where the server does not say.
         completion_tokens: tokens written, 0 where the server does not say.
+        seconds: from the request to its last byte, 0 where nobody measured; of the clock, so it makes no difference.
     """
 
     content: str
@@ -85,6 +88,7 @@ class Completion:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -121,17 +125,23 @@ class Answerer(Protocol):
 
 
 def usable(completion: Completion, model: str) -> Completion | Failure:
-    """The completion itself, if ``model`` wrote it to its end."""
+    """The completion itself, if ``model`` wrote it to its end and it is not empty."""
+    checked = written(completion, model)
+    if isinstance(checked, Failure):
+        return checked
+    if completion.finish_reason == "length":
+        return Failure("length")
+    return completion if completion.content.strip() else Failure("empty")
+
+
+def written(completion: Completion, model: str) -> Completion | Failure:
+    """The completion itself, if ``model`` wrote it, to its end or to the length limit; it may be empty."""
     suffix = completion.model.removeprefix(model)
     if not completion.model.startswith(model) or (suffix and not _SNAPSHOT.fullmatch(suffix)):
         return Failure("other_model")
-    if completion.finish_reason == "length":
-        return Failure("length")
     if completion.finish_reason == "content_filter":
         return Failure("content_filter")
-    if completion.finish_reason != "stop":
-        return Failure("finish_reason")
-    return completion if completion.content.strip() else Failure("empty")
+    return completion if completion.finish_reason in ("stop", "length") else Failure("finish_reason")
 
 
 def parse_answer(completion: Completion, schema: type[Schema]) -> Schema | Failure:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,11 +40,24 @@ class Answers:
     paid_tokens: int = 0
 
 
-def answer_all(answerer: Answerer, requests: Sequence[Request], cache: CallCache, unit: str = "call") -> Answers:
+def answer_all(
+    answerer: Answerer,
+    requests: Sequence[Request],
+    cache: CallCache,
+    unit: str = "call",
+    check: Callable[[Completion, str], Completion | Failure] = usable,
+) -> Answers:
     """Outcomes of ``requests``; equal requests are asked once.
 
     Every completion is in the cache before its call counts as done, so an interruption loses at most the calls that
     are under way.
+
+    Args:
+        answerer: the model.
+        requests: what it is asked.
+        cache: calls made before; it grows while this runs.
+        unit: what the progress bar counts.
+        check: takes a completion and the model's name; tells whether it may be used.
 
     Raises:
         InputError: for a fault that every call would meet (no server, no right, damaged or locked cache).
@@ -59,7 +73,10 @@ def answer_all(answerer: Answerer, requests: Sequence[Request], cache: CallCache
                 results[key] = completion
         if open_calls:
             results |= _ask(answerer, open_calls, cache, unit)
-    outcomes = [_check(results[key], answerer.model) for key in keys]
+    outcomes = [
+        result if isinstance(result, Failure) else check(result, answerer.model)
+        for result in (results[key] for key in keys)
+    ]
     answers = _summarise(outcomes, results, open_calls.keys())
     logger.info(
         "%s: %d calls from the cache, %d made, %d unanswered; %d tokens read, %d written (%d of both in this run).",
@@ -94,7 +111,7 @@ def _ask(
         return result
 
     results: dict[str, Completion | Failure] = {}
-    tokens = 0
+    tokens, started = 0, time.perf_counter()
     pool = ThreadPoolExecutor(answerer.concurrency, thread_name_prefix="call")
     futures: dict[Future[Completion | Failure], str] = {
         pool.submit(ask, key, request): key for key, request in requests.items()
@@ -103,9 +120,9 @@ def _ask(
         with tqdm(total=len(futures), desc="calls", unit=unit, disable=None) as bar:
             for future in as_completed(futures):
                 result = results[futures[future]] = future.result()
-                tokens += _tokens(result)
+                tokens += result.completion_tokens if isinstance(result, Completion) else 0
                 bar.update()
-                bar.set_postfix_str(f"{tokens} tokens")
+                bar.set_postfix_str(f"{tokens / (time.perf_counter() - started):.0f} tokens/s")
     except BaseException:
         # Interrupted, or every further call would fail: drop what waits, then end what runs.
         pool.shutdown(wait=False, cancel_futures=True)
@@ -114,10 +131,6 @@ def _ask(
     finally:
         pool.shutdown(wait=True)
     return results
-
-
-def _check(result: Completion | Failure, model: str) -> Completion | Failure:
-    return result if isinstance(result, Failure) else usable(result, model)
 
 
 def _tokens(result: Completion | Failure) -> int:

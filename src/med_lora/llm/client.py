@@ -1,35 +1,37 @@
-"""Chat completions of an OpenAI-compatible server, with every way of failing named."""
+"""Completions of an OpenAI-compatible server, of a chat or of a plain text, with every way of failing named."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-import os
-import ssl
 import threading
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from med_lora.errors import InputError
 from med_lora.llm.answers import Completion, Failure, Kind, Request
+from med_lora.llm.connection import explain_connection, make_client
 from med_lora.llm.response import parse_response
 from med_lora.parameters.llm import EndpointParams, SamplingParams
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from openai import APIStatusError
 
 MAX_RESPONSE_BYTES = 4 * 2**20
+LONGEST_LOOK_UP_S = 10.0
 LONGEST_WAIT_S = 60.0  # between two requests of a call, whatever Retry-After says
 # With these every further call would fail too: key, right, address or model, method.
 _FATAL = {
     401: "refuses the key",
     403: "refuses the key",
     404: "knows no such address or model",
-    405: "takes no chat completions",
+    405: "takes no completions",
 }
 
 
@@ -59,10 +61,20 @@ class ChatClient:
         endpoint: EndpointParams,
         sampling: SamplingParams,
         *,
+        extra: Mapping[str, Any] | None = None,
+        sends_tokens: bool = False,
         max_bytes: int = MAX_RESPONSE_BYTES,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ):
         """Read the key and get ready; nothing is sent yet.
+
+        Args:
+            endpoint: the server.
+            sampling: how it answers.
+            extra: further fields of every request's body.
+            sends_tokens: a lone prompt goes out as its token ids, which some servers take.
+            max_bytes: longest response.
+            sleep: waits between two requests of a call.
 
         Raises:
             InputError: if the variable that should hold the key is not set, or holds no key.
@@ -73,10 +85,12 @@ class ChatClient:
         self.concurrency = endpoint.concurrency
         self._endpoint = endpoint
         self._sampling = sampling
+        self._extra = extra
+        self._sends_tokens = sends_tokens
         self._sleep = sleep
         self._closed = False
         self._lock = threading.Lock()
-        self._client = _make_client(endpoint, max_bytes)
+        self._client = make_client(endpoint, max_bytes)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chat-client", daemon=True)
         self._thread.start()
@@ -98,6 +112,17 @@ class ChatClient:
             return future.result()
         except CancelledError:
             return Failure("hang_up")  # `close` was called; nobody reads this
+
+    def look_up(self, address: str) -> Any:
+        """The JSON at an address of the endpoint's host, or None where none comes within 10 s or the deadline."""
+        with self._lock:
+            if self._closed:
+                return None
+            future = asyncio.run_coroutine_threadsafe(self._look_up(address), self._loop)
+        try:
+            return json.loads(future.result())
+        except (CancelledError, ValueError):
+            return None
 
     def close(self) -> None:
         """End the requests under way and the thread."""
@@ -122,7 +147,10 @@ class ChatClient:
         while True:
             try:
                 async with asyncio.timeout(self._endpoint.deadline_s):
-                    return parse_response(await self._ask(request))
+                    started = time.perf_counter()
+                    result = parse_response(await self._ask(request))
+                    seconds = time.perf_counter() - started
+                    return replace(result, seconds=seconds) if isinstance(result, Completion) else result
             except TimeoutError:
                 error = _FailedRequestError("timeout", retry=True)
             except _FailedRequestError as failed:
@@ -139,16 +167,8 @@ class ChatClient:
 
         from med_lora.llm.transport import BadResponseError
 
-        options: dict[str, Any] = {"response_format": _response_format(request)} if request.schema else {}
         try:
-            response = await self._client.chat.completions.with_raw_response.create(
-                model=self.model,
-                messages=list(request.messages),  # type: ignore[arg-type]
-                temperature=self._sampling.temperature,
-                seed=self._sampling.seed + request.repeat,
-                max_tokens=self._sampling.max_tokens,
-                **options,
-            )
+            response = await self._send(request)
         # The errors of the package hold request and response: none of them is chained to what leaves here.
         except BadResponseError as error:
             raise _FailedRequestError(error.kind) from None
@@ -158,9 +178,44 @@ class ChatClient:
             raise self._explain_status(error) from None
         except openai.APIConnectionError as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
-                raise InputError(_explain_connection(error.__cause__, self.origin)) from None
+                raise InputError(explain_connection(error.__cause__, self.origin)) from None
             raise _FailedRequestError("hang_up") from None
-        return response.http_response.content
+        body: bytes = response.http_response.content
+        return body
+
+    async def _send(self, request: Request) -> Any:
+        """The raw response to a chat, or to a lone prompt."""
+        options: dict[str, Any] = {
+            "model": self.model,
+            "temperature": self._sampling.temperature,
+            "seed": self._sampling.seed + request.repeat,
+            "max_tokens": self._sampling.max_tokens,
+            "extra_body": self._extra,
+        }
+        first = request.messages[0]
+        if first["role"] == "prompt":
+            prompt = list(request.tokens) if self._sends_tokens else first["content"]
+            return await self._client.completions.with_raw_response.create(prompt=prompt, **options)
+        if request.schema:
+            options["response_format"] = _response_format(request)
+        return await self._client.chat.completions.with_raw_response.create(
+            messages=list(request.messages),  # type: ignore[arg-type]
+            **options,
+        )
+
+    async def _look_up(self, address: str) -> bytes:
+        import httpx2
+        import openai
+
+        from med_lora.llm.transport import BadResponseError
+
+        try:
+            async with asyncio.timeout(min(self._endpoint.deadline_s, LONGEST_LOOK_UP_S)):
+                response = await self._client.get(address, cast_to=httpx2.Response)
+        except (BadResponseError, openai.OpenAIError, TimeoutError):
+            return b""
+        body: bytes = response.content
+        return body
 
     def _explain_status(self, error: APIStatusError) -> Exception:
         status = error.status_code
@@ -176,57 +231,6 @@ class ChatClient:
             f"{f'key from the environment variable {key}' if key else 'no key sent'}); mend these settings of the "
             "endpoint (answers got so far are kept)."
         )
-
-
-def _explain_connection(error: BaseException, origin: str) -> str:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if cause is not None:
-        return (
-            f"No secure connection to {origin} ({cause.reason}); check http against https in the base_url, and the "
-            "certificates of this machine (answers got so far are kept)."
-        )
-    return (
-        f"No server answers at {origin}; start it, or mend the base_url of the endpoint (answers got so far are kept)."
-    )
-
-
-def _make_client(endpoint: EndpointParams, max_bytes: int) -> AsyncOpenAI:
-    import httpx2
-    from openai import AsyncOpenAI
-
-    from med_lora.llm.transport import BoundedTransport
-
-    key = _read_key(endpoint.api_key_variable)
-    http = httpx2.AsyncClient(
-        transport=BoundedTransport(max_bytes, sends_key=key is not None),
-        trust_env=False,
-        follow_redirects=False,
-        timeout=None,
-    )
-    return AsyncOpenAI(
-        base_url=endpoint.base_url,
-        api_key=key or "none",  # the package insists on one; the transport drops it
-        http_client=http,
-        max_retries=0,
-        timeout=None,
-    )
-
-
-def _read_key(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise InputError(
-            f"The environment variable {variable}, which should hold the key of the endpoint, is not set; set it, or "
-            "set api_key_variable to null for a server without keys."
-        )
-    # The HTTP library would quote such a key in its error.
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise InputError(f"The environment variable {variable} holds characters that no key has; copy the key again.")
-    return key
 
 
 def _response_format(request: Request) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""The body of a chat completion, as far as it is used."""
+"""The body of a completion, as far as it is used."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from med_lora.llm.answers import Completion, Failure
 
@@ -14,8 +16,19 @@ class _Message(BaseModel):
 
 class _Choice(BaseModel):
     model_config = ConfigDict(strict=True)
-    message: _Message
+    message: _Message | None = None
+    text: str | None = None
     finish_reason: str
+
+    @model_validator(mode="after")
+    def _is_chat_or_text(self) -> Self:
+        if self.message is None and self.text is None:
+            raise ValueError("there is neither a message nor a text")
+        return self
+
+    @property
+    def content(self) -> str:
+        return (self.text if self.message is None else self.message.content) or ""
 
 
 class _Usage(BaseModel):
@@ -25,7 +38,7 @@ class _Usage(BaseModel):
 
 
 class _Response(BaseModel):
-    """The part of a chat completion that is used; servers add fields of their own."""
+    """The part of a chat or text completion that is used; servers add fields of their own."""
 
     model_config = ConfigDict(strict=True)
     model: str
@@ -41,7 +54,7 @@ def parse_response(body: bytes) -> Completion | Failure:
         return Failure("not_json" if error.errors()[0]["type"] == "json_invalid" else "wrong_schema")
     choice, usage = response.choices[0], response.usage or _Usage()
     return Completion(
-        content=choice.message.content or "",
+        content=choice.content,
         model=response.model,
         finish_reason=choice.finish_reason,
         prompt_tokens=usage.prompt_tokens,

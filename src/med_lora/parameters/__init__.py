@@ -27,8 +27,13 @@ from med_lora.parameters.data import (
     SplitParams,
 )
 from med_lora.parameters.evaluation import (
+    BertScoreParams,
+    CanariesParams,
     DecodingParams,
+    EmbeddingParams,
     EvaluationParams,
+    LatencyParams,
+    PowerParams,
     ReportingParams,
 )
 from med_lora.parameters.llm import EndpointParams, SamplingParams
@@ -49,6 +54,8 @@ from med_lora.parameters.trials import SearchParams, SearchSpace, SweepParams
 __all__ = [
     "ArchitectureParams",
     "ArtefactParams",
+    "BertScoreParams",
+    "CanariesParams",
     "CleaningParams",
     "ContinuedPretrainingParams",
     "CorpusFiles",
@@ -56,16 +63,19 @@ __all__ = [
     "DataEngineeringParams",
     "DecodingParams",
     "DeduplicationParams",
+    "EmbeddingParams",
     "EndpointParams",
     "EvaluationParams",
     "HardwareParams",
     "HubParams",
+    "LatencyParams",
     "LoraParams",
     "MergingParams",
     "ModelParams",
     "OptimisationParams",
     "Parameters",
     "PassageParams",
+    "PowerParams",
     "PretrainingParams",
     "ProjectParams",
     "PromptParams",
@@ -97,12 +107,15 @@ class ProjectParams(Parameters):
     prompt: PromptParams
     corpora: dict[str, CorpusParams]
     data_engineering: DataEngineeringParams
+    canaries: CanariesParams
     continued_pretraining: ContinuedPretrainingParams
     training: TrainingParams
     merging: MergingParams
     sweep: SweepParams
     search: SearchParams
     evaluation: EvaluationParams
+    latency: LatencyParams
+    power: PowerParams
     reporting: ReportingParams
     pretraining: PretrainingParams
 

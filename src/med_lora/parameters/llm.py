@@ -1,4 +1,4 @@
-"""Language models that are asked by chat: an endpoint, and how it answers."""
+"""Language models behind a server: an endpoint, and how it answers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 class EndpointParams(Parameters):
-    """A server that speaks OpenAI's chat completions."""
+    """A server that speaks OpenAI's protocol."""
 
-    base_url: str = Field(description="address up to and without `/chat/completions`; no other host is ever contacted")
+    base_url: str = Field(
+        description="address up to and without `/chat/completions` or `/completions`; no other host is ever contacted"
+    )
     model: str = Field(min_length=1, description="name of the model; a response in another model's name is refused")
     api_key_variable: str | None = Field(
         description="environment variable that holds the key, never the key itself; null for a server without keys"
     )
     send_text_to_remote_endpoint: bool = Field(
-        default=False, description="passages may leave this machine; they are screened, not de-identified"
+        default=False,
+        description="passages or test questions may leave this machine; they are screened, not de-identified",
     )
     deadline_s: Annotated[float, Field(gt=0)] = Field(
         description="longest time of one request, in seconds, from the first connection to the last byte"

@@ -147,6 +147,10 @@ class TrainingParams(Parameters):
         description="pairs longer than max_length: cut the answer's end, leave the pair out of training and "
         "validation, or stop the run; test pairs are never left out"
     )
+    epoch_answers: Annotated[int, Field(ge=0)] = Field(
+        description="validation questions, the first by id, that are answered and scored before training and after "
+        "every epoch; 0 for none"
+    )
     lora: LoraParams
     optimisation: OptimisationParams
 

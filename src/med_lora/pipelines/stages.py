@@ -20,15 +20,22 @@ class Stages(NamedTuple):
         method: what instruction tuning trains, an adapter or all weights.
         handover: how continued pre-training on the passages precedes it: instruction tuning goes on with the same
             adapter, or starts on the merged model; None for no such stage.
+        canaries: whether secrets are inserted into the training pairs.
     """
 
     method: Literal["lora", "full"] = "lora"
     handover: Literal["adapter", "merged"] | None = None
+    canaries: bool = False
 
     @property
     def base(self) -> str:
         """Dataset with the ``BaseModel`` that instruction tuning starts from and its adapter belongs to."""
         return "domain_base" if self.handover == "merged" else "base_model"
+
+    @property
+    def train(self) -> str:
+        """Dataset with the pairs that instruction tuning trains on."""
+        return "canaried_train" if self.canaries else "train"
 
     @property
     def start(self) -> str | None:
@@ -52,7 +59,8 @@ def stages_of(parameters: ProjectParams) -> Stages:
         InputError: if its settings contradict each other.
     """
     first = parameters.continued_pretraining
-    stages = Stages(parameters.training.method, first.handover if first.enabled else None)
+    handover = first.handover if first.enabled else None
+    stages = Stages(parameters.training.method, handover, parameters.canaries.enabled)
     if first.enabled:
         _check_passages(parameters)
     if stages.handover == "adapter":
@@ -136,6 +144,8 @@ def absent_pipelines(stages: Stages) -> dict[str, str]:
     reasons = {}
     if stages.handover is None:
         reasons["continued_pretraining"] = "continued_pretraining.enabled is false; set it to true."
+    if not stages.canaries:
+        reasons["canaries"] = "canaries.enabled is false; set it to true."
     if stages.method == "full":
         reasons["merging"] = "training.method is full, so tuned_model is whole already; export that."
     return reasons

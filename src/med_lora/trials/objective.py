@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pandas as pd
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
+from med_lora.datasets.work_folder import WorkFolder
 from med_lora.errors import InputError
+from med_lora.metrics.lexical import score_pair
+from med_lora.models.session import open_session
 from med_lora.parameters.trials import Objective
-from med_lora.pipelines.evaluation.generation import generate_answers
-from med_lora.pipelines.evaluation.metrics import TextScorer
+from med_lora.pipelines.evaluation.answers.generation import generate_answers
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
 from med_lora.pipelines.stages import as_base_model
 from med_lora.trials.settings import TrialParams
@@ -60,13 +63,13 @@ def score_validation(
     """
     pairs = read_pairs(validation, "validation")
     base, adapter = _trained(parameters, base_model, weights)
-    model, prompt, evaluation, hardware = (
-        getattr(parameters, name) for name in ("model", "prompt", "evaluation", "hardware")
-    )
-    answers = generate_answers(base, validation, prompt, evaluation, hardware, model, adapter)
-    scorer = TextScorer()
+    session = open_session(base, parameters.model, parameters.hardware)
+    with TemporaryDirectory(dir=weights.parent) as journal:  # a trial that is cut off answers again from the beginning
+        folder = WorkFolder(Path(journal))
+        answers = generate_answers(session, validation, parameters.prompt, parameters.evaluation, folder, adapter)
+    beta = parameters.evaluation.rouge_beta
     rows = zip(answers["answer"], pairs["answer"], strict=True)
-    means = pd.DataFrame([scorer.score(answer, reference) for answer, reference in rows]).mean()
+    means = pd.DataFrame([score_pair(answer, reference, beta) for answer, reference in rows]).mean()
     figures = {name: float(means[metric]) for name, metric in GENERATED.items()}
     return figures | {"answer_cut": float((answers["finish_reason"] == "length").mean())}
 

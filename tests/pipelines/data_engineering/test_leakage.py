@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from med_lora.parameters import SplitParams
-from med_lora.pipelines.data_engineering.leakage import measure_leakage
+from med_lora.pipelines.data_engineering.leakage import find_overlap, measure_leakage
 from med_lora.pipelines.data_engineering.splitting import split_pairs
 from tests.pipelines.data_engineering.conftest import make_pairs
 
@@ -73,6 +73,26 @@ def test_each_kind_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     assert record.levelno == logging.WARNING
     assert "of 9 test pairs 1 stand in the training part, question and answer; 2 have their question" in record.message
     assert "urate" not in caplog.text
+
+
+def test_overlap_is_told_of_each_pair_in_the_order_of_its_split() -> None:
+    train = make_pairs([(QUESTION, ANSWER), ("what is gout", "B")], focus=["gout", ""], choice=["", "B"])
+    rows = [("one", "two"), (QUESTION, "rest"), ("three", ANSWER), ("what is gout", "B"), ("four", "five")]
+    split = make_pairs(rows, focus=["", "", "", "", "Gout"], choice=["", "", "", "B", ""]).set_axis(list("abcde"))
+    flags = find_overlap(train, {"test": split, "none": split.iloc[:0]})
+    found = flags["test"]
+    assert {kind: "".join(found.index[found[kind]]) for kind in found if found[kind].any()} == {
+        "exact_pair": "d",
+        "exact_question": "bd",
+        "exact_answer": "c",
+        "same_focus": "e",
+        "near_pair": "d",
+        "near_question": "bd",
+        "near_answer": "c",
+        "contained_answer": "c",
+    }
+    assert list(flags["none"].columns) == list(found.columns)
+    assert flags["none"].empty
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def report_path(inputs: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 def requests(browser: Any, report_path: Path) -> list[str]:
     """Opens the report; what was requested meanwhile."""
     browser.get("about:blank")
-    browser.get_log("performance")
+    browser.get_log("performance")  # both logs still hold what earlier pages wrote
+    browser.get_log("browser")
     browser.get(report_path.as_uri())
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [

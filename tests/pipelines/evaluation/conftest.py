@@ -94,13 +94,7 @@ def training() -> TrainingParams:
 
 @pytest.fixture
 def evaluation() -> EvaluationParams:
-    return EvaluationParams(
-        exclude=["answer_cut", "answer_empty"],
-        decoding=recipes.decoding(),
-        confidence=0.95,
-        bootstrap_samples=500,
-        seed=1,
-    )
+    return recipes.evaluation(exclude=["answer_cut", "answer_empty"], bootstrap_samples=500, seed=1)
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
-from med_lora.parameters import HardwareParams, PromptParams
-from med_lora.pipelines.evaluation.arms import check_adapter, load_arm
+from med_lora.parameters import PromptParams
+from med_lora.pipelines.evaluation.origin import check_adapter
 from med_lora.provenance import describe_origin
-from tests.recipes import model_params
 
 from .conftest import Table, write_record
 
@@ -144,29 +142,3 @@ def test_adapter_of_unknown_origin_is_refused(
         (tmp_path / "med_lora.json").write_text(content)
     with pytest.raises(InputError, match=r"med_lora\.json (is missing|does not tell)"):
         check_adapter(PretrainedFolder(tmp_path, ""), LOCAL, train_split, prompt)
-
-
-def test_an_arm_is_fp32_on_a_cpu_and_never_drops_out(
-    base_model: BaseModel, adapter: PretrainedFolder, hardware: HardwareParams
-) -> None:
-    precision = "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
-    model = load_arm(base_model, adapter, hardware.model_copy(update={"precision": precision}), model_params())
-    assert {str(weight.dtype) for weight in model.parameters()} == {"torch.float32"}
-    assert not any(module.training for module in model.modules())
-
-
-@pytest.mark.parametrize(("quantisation", "stored"), [("int8", "torch.int8"), ("nf4", "torch.uint8")])
-def test_an_arm_is_quantised_as_the_model_was_trained(
-    quantisation: str, stored: str, base_model: BaseModel, adapter: PretrainedFolder, hardware: HardwareParams
-) -> None:
-    for given in (None, adapter):
-        model = load_arm(base_model, given, hardware, model_params(quantisation=quantisation))
-        assert {str(weight.dtype) for weight in model.parameters()} == {"torch.float32", stored}
-
-
-def test_an_arm_refuses_the_adapter_of_another_base(
-    base_model: BaseModel, adapter: PretrainedFolder, hardware: HardwareParams
-) -> None:
-    other = replace(base_model, sha256="c" * 64)
-    with pytest.raises(InputError, match="was trained on"):
-        load_arm(other, adapter, hardware, model_params())

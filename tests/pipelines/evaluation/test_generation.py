@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -10,15 +11,30 @@ import pytest
 
 from med_lora.datasets.base_model import BaseModel, BaseModelDataset
 from med_lora.datasets.pretrained import PretrainedFolder
+from med_lora.datasets.work_folder import WorkFolder
 from med_lora.errors import InputError
+from med_lora.generation.engine import complete
+from med_lora.models.session import open_session
 from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams
-from med_lora.pipelines.evaluation.generation import complete, generate_answers
+from med_lora.pipelines.evaluation.answers.generation import generate_answers
 from tests import recipes
-from tests.recipes import model_params
 
 from .conftest import Table
 
-MODEL = model_params()
+
+def answer(
+    base_model: BaseModel,
+    test: Table,
+    prompt: PromptParams,
+    evaluation: EvaluationParams,
+    hardware: HardwareParams,
+    adapter: PretrainedFolder | None = None,
+) -> pd.DataFrame:
+    """The answers of a session and a journal of their own, without the batch and its time."""
+    session = open_session(base_model, recipes.model_params(), hardware)
+    with TemporaryDirectory() as journal:
+        answers = generate_answers(session, test, prompt, evaluation, WorkFolder(Path(journal)), adapter)
+    return answers.drop(columns=["batch", "seconds"])
 
 
 def decode(evaluation: EvaluationParams, **changes: Any) -> EvaluationParams:
@@ -58,7 +74,7 @@ def test_answers_equal_those_taken_one_token_at_a_time(
     hardware = hardware.model_copy(update={"inference_batch_size": 5})
     many_questions = Table(many_questions.frame.head(16))
     evaluation = decode(evaluation, max_new_tokens=12)
-    answers = generate_answers(base_model, many_questions, prompt, evaluation, hardware, MODEL)
+    answers = answer(base_model, many_questions, prompt, evaluation, hardware)
     tokenizer: Any = base_model.tokenizer()
     model = base_model.model("float32")
     assert list(answers["id"]) == list(many_questions.frame["id"])
@@ -72,7 +88,9 @@ def test_answers_equal_those_taken_one_token_at_a_time(
     assert len(set(answers["answer"])) > 8
 
 
+@pytest.mark.parametrize("changes", [{}, {"temperature": 0.8, "top_k": 40}], ids=["greedy", "sampled"])
 def test_batched_answers_equal_single_ones(
+    changes: dict[str, float],
     base_model: BaseModel,
     adapter: PretrainedFolder,
     many_questions: Table,
@@ -81,13 +99,12 @@ def test_batched_answers_equal_single_ones(
     hardware: HardwareParams,
 ) -> None:
     single, batched = (
-        generate_answers(
+        answer(
             base_model,
             many_questions,
             prompt,
-            evaluation,
+            decode(evaluation, **changes),
             hardware.model_copy(update={"inference_batch_size": size}),
-            MODEL,
             adapter,
         )
         for size in (1, 16)
@@ -103,8 +120,8 @@ def test_the_adapter_changes_the_answers(
     evaluation: EvaluationParams,
     hardware: HardwareParams,
 ) -> None:
-    base = generate_answers(base_model, test_split, prompt, evaluation, hardware, MODEL)
-    tuned = generate_answers(base_model, test_split, prompt, evaluation, hardware, MODEL, adapter)
+    base = answer(base_model, test_split, prompt, evaluation, hardware)
+    tuned = answer(base_model, test_split, prompt, evaluation, hardware, adapter)
     assert (base["answer"] != tuned["answer"]).mean() > 0.5
 
 
@@ -128,8 +145,8 @@ def test_generation_settings_that_come_with_a_model_do_not_matter(
 ) -> None:
     eos = base_model.tokenizer().eos_token_id
     meddled = resave(base_model, tmp_path, do_sample=True, temperature=2.0, repetition_penalty=9.0, eos_token_id=eos)
-    expected = generate_answers(base_model, test_split, prompt, evaluation, hardware, MODEL)
-    pd.testing.assert_frame_equal(generate_answers(meddled, test_split, prompt, evaluation, hardware, MODEL), expected)
+    expected = answer(base_model, test_split, prompt, evaluation, hardware)
+    pd.testing.assert_frame_equal(answer(meddled, test_split, prompt, evaluation, hardware), expected)
 
 
 def test_the_end_of_turn_of_a_chat_template_ends_an_answer(
@@ -146,9 +163,9 @@ def test_the_end_of_turn_of_a_chat_template_ends_an_answer(
     tokenizer.chat_template = "{% for turn in messages %}{{ turn.content + '<eos>' }}{% endfor %}"
     tokenizer.save_pretrained(tmp_path)
     chat, text = (
-        generate_answers(
-            chatty, many_questions, PromptParams(template=template, system=None), evaluation, hardware, MODEL
-        ).set_index("id")
+        answer(chatty, many_questions, PromptParams(template=template, system=None), evaluation, hardware).set_index(
+            "id"
+        )
         for template in ("chat", "{question}<eos>")
     )
     assert list(chat["prompt_tokens"]) == list(text["prompt_tokens"])
@@ -166,14 +183,12 @@ def test_padding_with_eos_is_masked_too(
 ) -> None:
     """As for every GPT-2 and Llama, whose tokenizers have no padding token."""
     tokenizer: Any = base_model.tokenizer()
-    expected = generate_answers(base_model, many_questions, prompt, evaluation, hardware, MODEL)
+    expected = answer(base_model, many_questions, prompt, evaluation, hardware)
     unpadded = resave(base_model, tmp_path, eos_token_id=tokenizer.eos_token_id)
     tokenizer.pad_token = None
     tokenizer.save_pretrained(tmp_path)
     assert unpadded.tokenizer().pad_token_id == tokenizer.eos_token_id
-    pd.testing.assert_frame_equal(
-        generate_answers(unpadded, many_questions, prompt, evaluation, hardware, MODEL), expected
-    )
+    pd.testing.assert_frame_equal(answer(unpadded, many_questions, prompt, evaluation, hardware), expected)
 
 
 def test_every_end_token_that_a_model_declares_ends_an_answer(
@@ -189,7 +204,7 @@ def test_every_end_token_that_a_model_declares_ends_an_answer(
     first = [continue_by_hand(model, tokenizer, question, 1)[0] for question in test_split.frame["question"]]
     ends = sorted({token for new in first for token in new})
     declared = resave(base_model, tmp_path, eos_token_id=ends)
-    answers = generate_answers(declared, test_split, prompt, evaluation, hardware, MODEL)
+    answers = answer(declared, test_split, prompt, evaluation, hardware)
     assert set(answers["finish_reason"]) == {"eos"}
     assert answers["empty"].all()
     assert set(answers["answer"]) == {""}
@@ -204,7 +219,7 @@ def test_a_prompt_beyond_the_context_loses_its_beginning(
     hardware: HardwareParams,
 ) -> None:
     long = decode(evaluation, max_new_tokens=512 - 40)
-    answers = generate_answers(base_model, test_split, prompt, long, hardware, MODEL)
+    answers = answer(base_model, test_split, prompt, long, hardware)
     assert 0 < answers["prompt_truncated"].sum() < len(answers)
     assert set(answers["prompt_tokens"][answers["prompt_truncated"]]) == {40}
     assert (answers["prompt_tokens"] + answers["new_tokens"] <= 512).all()
@@ -218,7 +233,7 @@ def test_a_context_without_room_for_a_question_is_refused(
     hardware: HardwareParams,
 ) -> None:
     with pytest.raises(InputError, match=r"evaluation\.decoding\.max_new_tokens \(512\) leaves no room .* 512 tokens"):
-        generate_answers(base_model, test_split, prompt, decode(evaluation, max_new_tokens=512), hardware, MODEL)
+        answer(base_model, test_split, prompt, decode(evaluation, max_new_tokens=512), hardware)
 
 
 def test_sampled_answers_depend_neither_on_the_batch_nor_on_the_order(
@@ -231,9 +246,7 @@ def test_sampled_answers_depend_neither_on_the_batch_nor_on_the_order(
     evaluation = decode(evaluation, temperature=0.8, top_k=40, top_p=0.9, repetition_penalty=1.2)
     shuffled = Table(many_questions.frame.sample(frac=1.0, random_state=1))
     single, batched, reordered = (
-        generate_answers(
-            base_model, table, prompt, evaluation, hardware.model_copy(update={"inference_batch_size": size}), MODEL
-        )
+        answer(base_model, table, prompt, evaluation, hardware.model_copy(update={"inference_batch_size": size}))
         for table, size in ((many_questions, 1), (many_questions, 16), (shuffled, 7))
     )
     pd.testing.assert_frame_equal(single, batched)
@@ -250,15 +263,13 @@ def test_the_seed_and_the_temperature_change_sampled_answers(
 ) -> None:
     changes: list[dict[str, Any]] = [{}, {"temperature": 1.0}, {"temperature": 1.0, "seed": 6}, {"temperature": 3.0}]
     answers = [
-        tuple(generate_answers(base_model, test_split, prompt, decode(evaluation, **change), hardware, MODEL)["answer"])
+        tuple(answer(base_model, test_split, prompt, decode(evaluation, **change), hardware)["answer"])
         for change in changes
     ]
     assert len(set(answers)) == len(changes)
     # the most probable token alone is left, whatever the temperature
     for single in ({"temperature": 5.0, "top_k": 1}, {"temperature": 1e-4}, {"temperature": 1.0, "top_p": 1e-6}):
-        sampled = generate_answers(base_model, test_split, prompt, decode(evaluation, **single), hardware, MODEL)[
-            "answer"
-        ]
+        sampled = answer(base_model, test_split, prompt, decode(evaluation, **single), hardware)["answer"]
         assert tuple(sampled) == answers[0]
 
 

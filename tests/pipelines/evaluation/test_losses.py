@@ -11,8 +11,9 @@ import pytest
 from med_lora.datasets.base_model import BaseModel, BaseModelDataset
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
+from med_lora.models.session import open_session
 from med_lora.parameters import HardwareParams, PromptParams, TrainingParams
-from med_lora.pipelines.evaluation.losses import measure_losses
+from med_lora.pipelines.evaluation.losses.measure import measure_losses
 from tests.recipes import model_params
 
 from .conftest import Table
@@ -45,7 +46,7 @@ def test_losses_equal_those_taken_one_token_at_a_time(
 ) -> None:
     test_split = Table(test_split.frame.head(4))
     hardware = hardware.model_copy(update={"inference_batch_size": batch_size})
-    losses = measure_losses(base_model, test_split, prompt, training, hardware, MODEL)
+    losses, _ = measure_losses(open_session(base_model, MODEL, hardware), test_split, prompt, training)
     tokenizer, model = base_model.tokenizer(), base_model.model("float32")
     assert list(losses.columns) == ["id", "tokens", "nll", "answer_bytes"]
     assert list(losses["id"]) == list(test_split.frame["id"])
@@ -65,10 +66,14 @@ def test_the_adapter_changes_the_losses(
     training: TrainingParams,
     hardware: HardwareParams,
 ) -> None:
-    base = measure_losses(base_model, test_split, prompt, training, hardware, MODEL)
-    tuned = measure_losses(base_model, test_split, prompt, training, hardware, MODEL, adapter)
+    session = open_session(base_model, MODEL, hardware)
+    base, base_batches = measure_losses(session, test_split, prompt, training)
+    tuned, tuned_batches = measure_losses(session, test_split, prompt, training, adapter)
     assert ((base["nll"] - tuned["nll"]).abs() > 0.1).all()
     assert list(base["tokens"]) == list(tuned["tokens"])
+    assert ((base_batches["nll"] - tuned_batches["nll"]).abs() > 0.1).all()
+    again, _ = measure_losses(session, test_split, prompt, training)
+    assert again.equals(base)
 
 
 def test_a_pair_beyond_the_length_limit_is_scored_in_part(
@@ -79,10 +84,11 @@ def test_a_pair_beyond_the_length_limit_is_scored_in_part(
     hardware: HardwareParams,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    whole = measure_losses(base_model, test_split, prompt, training, hardware, MODEL).set_index("id")
+    session = open_session(base_model, MODEL, hardware)
+    whole = measure_losses(session, test_split, prompt, training)[0].set_index("id")
     short = training.model_copy(update={"max_length": 60})
     with caplog.at_level("WARNING"):
-        part = measure_losses(base_model, test_split, prompt, short, hardware, MODEL).set_index("id")
+        part = measure_losses(session, test_split, prompt, short)[0].set_index("id")
     assert "answers exceed 60 tokens" in caplog.text
     cut = part["tokens"] < whole["tokens"]
     assert 0 < cut.sum() < len(cut)
@@ -97,9 +103,8 @@ def test_losing_only_the_closing_eos_keeps_all_bytes(
     tokenizer: Any = base_model.tokenizer()
     one = Table(pd.DataFrame({"id": ["a"], "question": ["Why?"], "answer": ["β-blockers help."]}))
     length = len(tokenizer("Question: Why?\nAnswer:")["input_ids"]) + len(tokenizer(" β-blockers help.")["input_ids"])
-    losses = measure_losses(
-        base_model, one, prompt, training.model_copy(update={"max_length": length}), hardware, MODEL
-    )
+    session = open_session(base_model, MODEL, hardware)
+    losses, _ = measure_losses(session, one, prompt, training.model_copy(update={"max_length": length}))
     assert losses["answer_bytes"].item() == len("β-blockers help.".encode())
 
 
@@ -119,8 +124,8 @@ def test_a_loss_that_is_not_finite_is_refused_by_id(
     model.save_pretrained(tmp_path)
     base_model.tokenizer().save_pretrained(tmp_path)
     broken = BaseModelDataset(id=str(tmp_path)).load()
-    with pytest.raises(InputError, match=r"test pair corpus:03 is not finite \(7 of 7 pairs\)"):
-        measure_losses(broken, test_split, prompt, training, hardware, MODEL)
+    with pytest.raises(InputError, match=r"test pair corpus:03 is not finite \(7 of 7 are not\)"):
+        measure_losses(open_session(broken, MODEL, hardware), test_split, prompt, training)
 
 
 @pytest.mark.parametrize(
@@ -142,4 +147,4 @@ def test_a_split_without_distinct_pairs_is_refused(
     hardware: HardwareParams,
 ) -> None:
     with pytest.raises(InputError, match=message):
-        measure_losses(base_model, Table(frame), prompt, training, hardware, MODEL)
+        measure_losses(open_session(base_model, MODEL, hardware), Table(frame), prompt, training)

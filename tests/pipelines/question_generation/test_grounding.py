@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from med_lora.pipelines.data_engineering.numbers import numbers
 from med_lora.pipelines.question_generation.grounding import find_fault, is_quoted, refers_to_passage
+from med_lora.stated_numbers import numbers
 from tests.pipelines.question_generation.conftest import TEXTS
 
 PASSAGE = TEXTS[0]

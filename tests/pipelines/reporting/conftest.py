@@ -1,7 +1,8 @@
-"""A made-up run: sixty pairs scored for both arms and three controls, compared by the evaluation itself."""
+"""A made-up run: sixty pairs scored for both arms, three controls and the references, compared by the evaluation."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from med_lora.metrics.definition import Metric, tabulate_metrics
 from med_lora.parameters import (
     CleaningParams,
     DeduplicationParams,
@@ -18,7 +20,7 @@ from med_lora.parameters import (
     ScreeningParams,
     SplitParams,
 )
-from med_lora.pipelines.evaluation.comparison import compare_arms
+from med_lora.pipelines.evaluation.comparison.arms import compare_arms
 from tests import recipes
 from tests.report_pages import INJECTIONS
 
@@ -54,6 +56,27 @@ def ids() -> list[str]:
     return [f"genmedgpt:{number:05d}" for number in range(PAIRS)]
 
 
+def make_metrics() -> pd.DataFrame:
+    """What the scores are, and one that could not be had."""
+    overlap = [
+        Metric(name, "overlap", "higher", True, f"{name}, version 1")
+        for name in ("rouge1", "rouge2", "rougeL", "bleu", "exact_match", "token_f1")
+    ]
+    flags = [Metric(name, "flag", "lower", False, f"{name} of all") for name in ("answer_cut", "answer_empty")]
+    return tabulate_metrics(
+        [
+            Metric("perplexity", "loss", "lower", True, "exp of nats"),
+            Metric("bits_per_byte", "loss", "lower", False, "nats by bytes"),
+            *overlap,
+            Metric(
+                "bert_score_f1", "meaning", "higher", True, "greedy matches", "the folder encoders/small is missing"
+            ),
+            Metric("length_ratio", "conduct", "neither", False, "words by words"),
+            *flags,
+        ]
+    )
+
+
 def make_scores(tuned_gain: float, cut: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Scores, base losses and tuned losses; ``cut`` answers of the base model did not end."""
     generator = np.random.default_rng(7)
@@ -70,12 +93,14 @@ def make_scores(tuned_gain: float, cut: int) -> tuple[pd.DataFrame, pd.DataFrame
         for metric, level in levels.items():
             values = np.clip(level * factor + level * 0.3 * generator.standard_normal(PAIRS), 0, None)
             tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": metric, "score": values}))
+    for arm in (*offsets, "gold"):
         ratio = np.clip(1 + 0.4 * generator.standard_normal(PAIRS), 0.1, None)
         tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "length_ratio", "score": ratio}))
     for arm in ("base", "tuned"):
         was_cut = [float(arm == "base" and place < cut) for place in range(PAIRS)]
         tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "answer_cut", "score": was_cut}))
-        tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": "answer_empty", "score": 0.0}))
+        for flag in ("answer_empty", "prompt_truncated"):
+            tables.append(pd.DataFrame({"id": ids(), "arm": arm, "metric": flag, "score": 0.0}))
     tokens = generator.integers(20, 90, PAIRS)
     losses = {}
     for arm, nats in (("base", 4.7), ("tuned", 4.7 - tuned_gain)):
@@ -87,12 +112,19 @@ def make_scores(tuned_gain: float, cut: int) -> tuple[pd.DataFrame, pd.DataFrame
     return scores.assign(group=scores["id"].map(ids().index)), losses["base"], losses["tuned"]
 
 
+def compare(
+    made: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], evaluation: EvaluationParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """comparison and controls."""
+    scores, base_losses, tuned_losses = made
+    return compare_arms(scores, make_metrics(), base_losses, tuned_losses, evaluation)
+
+
 @pytest.fixture(scope="session")
 def evaluation() -> EvaluationParams:
-    return EvaluationParams(
+    return recipes.evaluation(
         exclude=["answer_cut", "answer_empty"],
         decoding=recipes.decoding(max_new_tokens=128),
-        confidence=0.95,
         bootstrap_samples=2000,
         seed=20240501,
     )
@@ -101,13 +133,13 @@ def evaluation() -> EvaluationParams:
 @pytest.fixture(scope="session")
 def tables(evaluation: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
     """comparison and controls of a run that helped, with 17 answers of the base model cut."""
-    return compare_arms(*make_scores(1.0, cut=17), evaluation)
+    return compare(make_scores(1.0, cut=17), evaluation)
 
 
 @pytest.fixture(scope="session")
 def endless(evaluation: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
     """comparison and controls of a run whose base model never ended an answer."""
-    return compare_arms(*make_scores(1.0, cut=PAIRS), evaluation)
+    return compare(make_scores(1.0, cut=PAIRS), evaluation)
 
 
 @pytest.fixture
@@ -125,6 +157,7 @@ def training_history() -> pd.DataFrame:
     """72 steps, a validation before the first and after every ninth."""
     generator = np.random.default_rng(3)
     rows: list[tuple[int, float, str, float]] = [(0, 0.0, "validation_loss", 4.9)]
+    rows += [(18 * epoch, float(epoch), "validation_rougeL", 0.1 + 0.02 * epoch) for epoch in range(5)]
     for step in range(1, 73):
         loss = 3.4 + 1.5 * np.exp(-step / 15)
         rows.append((step, step / 18, "train_loss", float(loss + 0.12 * generator.standard_normal())))
@@ -151,6 +184,40 @@ def hostile_split() -> Table:
 def make_answers(answer: str, finish_reason: str) -> pd.DataFrame:
     rows = {"id": ids()[::-1], "answer": answer, "prompt_tokens": 20, "new_tokens": 30, "finish_reason": finish_reason}
     return pd.DataFrame(rows).assign(prompt_truncated=False, empty=not answer)
+
+
+@pytest.fixture(scope="session")
+def corpus_scores() -> pd.DataFrame:
+    rows = [(arm, "sacrebleu", 43, value, value - 1, value + 1) for arm, value in (("base", 2.0), ("tuned", 5.5))]
+    columns = ["arm", "metric", "n", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).assign(signature="nrefs:1|tok:13a")
+
+
+@pytest.fixture(scope="session")
+def subgroups() -> pd.DataFrame:
+    """Two levels of overlap, one of a single group."""
+    shared = {"dimension": "overlap", "metric": "rougeL", "base": 0.1, "tuned": 0.2, "difference": 0.1}
+    clean = {"level": "clean", "n": 42, "groups": 42, "difference_low": 0.05, "difference_high": 0.15}
+    exact = {"level": "exact", "n": 1, "groups": 1, "note": "one group has no interval"}
+    return pd.DataFrame(
+        [shared | clean | {"p_value": 0.01, "p_holm": 0.02}, shared | exact, shared | clean | {"metric": "bleu"}]
+    ).assign(note=lambda table: table["note"].fillna(""))
+
+
+@pytest.fixture(scope="session")
+def forgetting() -> pd.DataFrame:
+    row = {"measure": "bits_per_byte", "n": 14, "base": 2.1, "tuned": 2.4, "difference": 0.3}
+    return pd.DataFrame([row | {"low": 0.2, "high": 0.4, "note": ""}])
+
+
+@pytest.fixture(scope="session")
+def as_published() -> pd.DataFrame:
+    rows = [
+        ("perplexity", "padding counted", 12.0, 3.0, math.nan, "109 to 40", "padding counts"),
+        ("rougeL", "Mann-Whitney U", 0.1, 0.2, 0.004, "p = 0.001", "the arms are paired"),
+        ("bleu", "Mann-Whitney U", 2.0, 5.0, 0.03, "p = 0.002", "the arms are paired"),
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "variant", "base", "tuned", "value", "sound", "note"])
 
 
 @pytest.fixture(scope="session")
@@ -200,6 +267,10 @@ def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def inputs(
     tables: tuple[pd.DataFrame, pd.DataFrame],
+    corpus_scores: pd.DataFrame,
+    subgroups: pd.DataFrame,
+    forgetting: pd.DataFrame,
+    as_published: pd.DataFrame,
     training_history: pd.DataFrame,
     test_split: Table,
     row_outcomes: pd.DataFrame,
@@ -209,6 +280,10 @@ def inputs(
     return {
         "comparison": tables[0],
         "controls": tables[1],
+        "corpus_scores": corpus_scores,
+        "subgroups": subgroups,
+        "forgetting": forgetting,
+        "as_published": as_published,
         "training_history": training_history,
         "row_outcomes": row_outcomes,
         "train": range(338),

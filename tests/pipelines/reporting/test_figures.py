@@ -12,7 +12,14 @@ import pytest
 from kedro_datasets.plotly import JSONDataset
 
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.reporting.figures import COLOURS, CONTROL_COLOURS, draw_loss_curve, draw_perplexity, draw_scores
+from med_lora.pipelines.reporting.figures import (
+    COLOURS,
+    draw_epoch_scores,
+    draw_loss_curve,
+    draw_perplexity,
+    draw_scores,
+)
+from med_lora.pipelines.reporting.wording import title
 
 
 def axis_titles(figure: Any) -> tuple[str, str]:
@@ -54,21 +61,20 @@ def test_perplexity_bars_hold_values_and_interval_ends(comparison: pd.DataFrame,
     assert list(bars.marker.color) == [COLOURS["base"], COLOURS["tuned"]]
 
 
-def test_score_bars_hold_every_arm_on_one_axis(
+def test_score_bars_hold_the_arms_and_the_best_control_on_one_axis(
     comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams
 ) -> None:
     figure = draw_scores(comparison, controls, evaluation)
     traces = {trace.name: trace for trace in figure.data}
-    assert list(traces) == [
-        *("Base model", "Tuned model", "Echoed question", "Nearest training answer", "Shuffled reference"),
-    ]
-    labels = ["ROUGE-1 F1", "ROUGE-2 F1", "ROUGE-L F1", "BLEU / 100", "Exact match", "Token F1"]
+    assert list(traces) == ["Base model", "Tuned model", "Best null control"]
+    labels = ["ROUGE-1 F", "ROUGE-2 F", "ROUGE-L F", "BLEU / 100", "Exact match", "Token F1"]
     assert all(list(trace.y) == labels for trace in figure.data)
-    rows, of_control = comparison.set_index("metric"), controls.set_index(["arm", "metric"])
+    rows = comparison.set_index("metric")
     for metric, place, scale in (("rougeL", 2, 1), ("bleu", 3, 100)):
         assert traces["Tuned model"].x[place] == rows.loc[metric, "tuned"] / scale
-        control = of_control.loc[("shuffled_reference", metric)]
-        bars = traces["Shuffled reference"]
+        control = controls[controls["metric"] == metric].sort_values("mean").iloc[-1]
+        bars = traces["Best null control"]
+        assert bars.customdata[place] == title(control["arm"])
         assert bars.x[place] == control["mean"] / scale
         assert bars.x[place] + bars.error_x.array[place] == pytest.approx(control["high"] / scale)
         assert bars.x[place] - bars.error_x.arrayminus[place] == pytest.approx(control["low"] / scale)
@@ -82,9 +88,16 @@ def test_controls_differ_from_the_arms_in_colour_and_pattern(
     comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams
 ) -> None:
     styles = [trace.marker for trace in draw_scores(comparison, controls, evaluation).data]
-    assert len({style.color for style in styles}) == 5
-    assert [style.pattern.shape is None for style in styles] == [True, True, False, False, False]
-    assert not set(COLOURS.values()) & set(CONTROL_COLOURS)
+    assert len({style.color for style in styles}) == 3
+    assert [style.pattern.shape is None for style in styles] == [True, True, False]
+
+
+def test_scores_by_epoch_are_drawn_where_answers_were_scored(training_history: pd.DataFrame) -> None:
+    figure = draw_epoch_scores(training_history)
+    (curve,) = figure.data
+    assert (curve.name, list(curve.x)) == ("ROUGE-L F", [0, 1, 2, 3, 4])
+    assert figure.layout.meta["caption"] == "From before training to its end: ROUGE-L F 0.100 to 0.180."
+    assert not draw_epoch_scores(training_history[training_history["metric"] == "train_loss"]).data
 
 
 def test_metrics_without_a_value_are_not_drawn(
@@ -93,7 +106,7 @@ def test_metrics_without_a_value_are_not_drawn(
     missing = comparison["metric"] == "rouge2"
     comparison.loc[missing, ["base", "base_low", "base_high"]] = math.nan
     figure = draw_scores(comparison, controls, evaluation)
-    assert all("ROUGE-2 F1" not in trace.y and len(trace.y) == 5 for trace in figure.data)
+    assert all("ROUGE-2 F" not in trace.y and len(trace.y) == 5 for trace in figure.data)
 
 
 def test_all_pairs_are_drawn_where_the_exclusions_leave_too_few(
@@ -105,9 +118,10 @@ def test_all_pairs_are_drawn_where_the_exclusions_leave_too_few(
         endless[0].set_index("metric")["base_all"][["rouge1", "rouge2", "rougeL"]]
     )
     assert traces["Base model"].error_x.visible is False  # plotly would draw whiskers of length 0
-    control = endless[1].set_index(["arm", "metric"]).loc[("echoed_question", "rouge1")]
-    assert traces["Echoed question"].x[0] == control["mean_all"]
-    assert traces["Echoed question"].error_x.array[0] == pytest.approx(control["mean_all_high"] - control["mean_all"])
+    control = endless[1].query("metric == 'rouge1'").sort_values("mean_all").iloc[-1]
+    bars = traces["Best null control"]
+    assert bars.x[0] == control["mean_all"]
+    assert bars.error_x.array[0] == pytest.approx(control["mean_all_high"] - control["mean_all"])
     assert figure.layout.title.subtitle.text.startswith("n = 60 test pairs, cut answers included; ")
     assert figure.layout.meta["caption"].startswith("The exclusions leave too few pairs")
 

@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.evaluation.comparison import compare_arms
-from med_lora.pipelines.reporting.headline import judge, judge_control, significance_level, write_headline
+from med_lora.pipelines.reporting.headline import judge, judge_control, write_headline
 from tests import recipes
 
-from .conftest import make_scores
+from .conftest import compare, make_scores
 
 PERPLEXITY = {
     **{"metric": "perplexity", "n": 43, "groups": 29, "excluded": 0, "better": "lower", "signature": "", "note": ""},
@@ -53,8 +52,10 @@ def state(evaluation: EvaluationParams) -> Any:
         control: dict[str, Any] | None = None,
         others: list[dict[str, Any]] | None = None,
         cut: dict[str, Any] | None = None,
+        metrics: list[dict[str, Any]] | None = None,
     ) -> dict[str, Any]:
-        comparison = pd.DataFrame([PERPLEXITY | (perplexity or {}), ROUGE | (rouge or {}), CUT | (cut or {})])
+        rows = [PERPLEXITY | (perplexity or {}), ROUGE | (rouge or {}), CUT | (cut or {}), *(metrics or [])]
+        comparison = pd.DataFrame(rows)
         controls = pd.DataFrame([CONTROL | (control or {}), *(others or [])])
         return write_headline(comparison, controls, "trial", evaluation)
 
@@ -65,7 +66,7 @@ def test_an_improvement_is_told_with_its_uncertainty(state: Any) -> None:
     headline = state()
     assert headline["sentence"] == (
         "Held-out perplexity fell from 112.3 [105.0, 121.0] to 38.1 [35.0, 41.0] (n = 43 pairs in 29 groups, "
-        "Holm-adjusted p < 0.001). ROUGE-L F1 rose from 0.100 [0.080, 0.120] to 0.200 [0.180, 0.220] (n = 43 pairs in "
+        "Holm-adjusted p < 0.001). ROUGE-L F rose from 0.100 [0.080, 0.120] to 0.200 [0.180, 0.220] (n = 43 pairs in "
         "29 groups, Holm-adjusted p = 0.012). The tuned model beats the best null control (shuffled reference, ROUGE-L "
         "0.150 [0.140, 0.160]): difference 0.050 [0.030, 0.070] (uncorrected interval). Brackets are 95 % intervals."
     )
@@ -96,7 +97,7 @@ def test_no_change_is_claimed_unless_interval_and_corrected_p_agree(state: Any, 
 
 def test_a_small_raw_p_does_not_stand_in_for_the_corrected_one(state: Any) -> None:
     headline = state(rouge={"p_value": 0.01, "p_holm": 0.07})
-    assert "No clear change in ROUGE-L F1" in headline["sentence"]
+    assert "No clear change in ROUGE-L F" in headline["sentence"]
     assert "Holm-adjusted p = 0.070" in headline["sentence"]
 
 
@@ -131,6 +132,17 @@ def test_the_best_control_is_the_one_with_the_highest_score(state: Any) -> None:
     assert "does not clearly beat the best null control (nearest training answer" in headline["sentence"]
 
 
+def test_every_metric_whose_best_control_is_not_beaten_is_named(state: Any) -> None:
+    bleu = ROUGE | {"metric": "bleu", "base": 1.0, "tuned": 2.0}
+    rival = CONTROL | {"metric": "bleu", "arm": "constant_best_answer", "mean": 3.0, "tuned_difference_low": -0.1}
+    headline = state(others=[rival], metrics=[bleu])
+    unbeaten = "In 1 of 2 text metrics the tuned model does not clearly beat that metric's best null control: BLEU."
+    assert unbeaten in headline["sentence"]
+    assert headline["best_controls"]["bleu"] == {"arm": "constant_best_answer", "verdict": "unclear"}
+    beaten = state(others=[rival | {"tuned_difference_low": 0.1}], metrics=[bleu])
+    assert "In each of 2 text metrics the tuned model beats that metric's best null control." in beaten["sentence"]
+
+
 def without_values(row: dict[str, Any]) -> dict[str, Any]:
     return row | {key: math.nan for key, value in row.items() if isinstance(value, float) and "_all" not in key}
 
@@ -140,7 +152,7 @@ def test_values_that_do_not_exist_are_reported_as_such(state: Any) -> None:
         rouge=without_values(ROUGE) | {"n": 1, "groups": 1, "excluded": 59}, control=without_values(CONTROL)
     )
     assert (
-        "ROUGE-L F1 could not be compared (n = 1 of 60 pairs in 1 group, the others excluded). Over all 60 "
+        "ROUGE-L F could not be compared (n = 1 of 60 pairs in 1 group, the others excluded). Over all 60 "
         "pairs, the excluded ones included, it is 0.100 for the base and 0.200 for the tuned model, difference "
         "0.100 [0.070, 0.130]. Over all pairs, the tuned model does not clearly beat the best null control (shuffled "
         "reference, ROUGE-L 0.140 [0.130, 0.150]): difference 0.040 [-0.010, 0.090] (uncorrected interval)."
@@ -201,21 +213,15 @@ def test_equal_arms_are_not_called_different(evaluation: EvaluationParams) -> No
     scores, losses, _ = make_scores(1.0, cut=0)
     base = scores[scores["arm"] == "base"]
     same = pd.concat([scores[scores["arm"] != "tuned"], base.assign(arm="tuned")])
-    headline = write_headline(*compare_arms(same, losses, losses, evaluation), "trial", evaluation)
+    headline = write_headline(*compare((same, losses, losses), evaluation), "trial", evaluation)
     assert headline["perplexity"]["verdict"] == headline["rougeL"]["verdict"] == "unclear"
     assert headline["best_control"]["verdict"] == "not beaten"
 
 
 def test_the_level_of_significance_is_exact() -> None:
     for confidence, alpha in ((0.95, 0.05), (0.9, 0.1), (0.99, 0.01)):
-        evaluation = EvaluationParams(
-            exclude=["answer_cut", "answer_empty"],
-            decoding=recipes.decoding(),
-            confidence=confidence,
-            bootstrap_samples=1,
-            seed=0,
-        )
-        assert significance_level(evaluation) == alpha
+        evaluation = recipes.evaluation(confidence=confidence)
+        assert evaluation.significance_level == alpha
 
 
 def test_a_description_is_never_judged() -> None:

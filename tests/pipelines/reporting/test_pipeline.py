@@ -17,7 +17,14 @@ from med_lora.pipelines.reporting import create_pipeline
 
 from .reports import make_report
 
-OUTPUTS = {"loss_curve_figure", "perplexity_bars_figure", "score_bars_figure", "headline", "report"}
+OUTPUTS = {
+    "loss_curve_figure",
+    "epoch_scores_figure",
+    "perplexity_bars_figure",
+    "score_bars_figure",
+    "headline",
+    "report",
+}
 
 
 def test_names_are_those_of_the_catalog(inputs: dict[str, Any]) -> None:
@@ -34,7 +41,10 @@ def test_type_hints_of_every_node_resolve() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_report_is_the_same_through_files(inputs: dict[str, Any], tmp_path: Path) -> None:
     catalog = DataCatalog({name: MemoryDataset(value) for name, value in inputs.items()})
-    for name in ("comparison", "controls", "training_history", "row_outcomes"):
+    for name in (
+        *("comparison", "controls", "corpus_scores", "subgroups", "forgetting", "as_published"),
+        *("training_history", "row_outcomes"),
+    ):
         catalog[name] = CSVDataset(filepath=str(tmp_path / f"{name}.csv"), save_args={"index": False})
         catalog.save(name, inputs[name])
     for name in OUTPUTS - {"headline", "report"}:

@@ -12,7 +12,16 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from med_lora.pipelines.reporting.report import FIGURE_SPACE, list_comparison, list_controls, list_whole
+from med_lora.pipelines.reporting.tables import (
+    FIGURE_SPACE,
+    list_best_controls,
+    list_comparison,
+    list_conduct,
+    list_controls,
+    list_published,
+    list_subgroups,
+    list_whole,
+)
 from med_lora.pipelines.reporting.wording import interval, number, p_value
 from tests.report_pages import INJECTIONS, Page
 
@@ -35,9 +44,12 @@ def test_same_inputs_give_the_same_bytes(inputs: dict[str, Any], report: str) ->
 
 
 def test_every_part_is_there(page: Page, comparison: pd.DataFrame) -> None:
-    headings = ("Base and tuned model", "Null controls", "Training", "Examples", "Data", "Settings", "Limitations")
+    headings = ("Base and tuned model", "Null controls", "What the answers are like", "Parts of the test set")
+    headings += ("General English", "As studies publish it")
+    headings += ("Training", "Examples", "Data", "Settings", "Limitations")
     assert all(heading in page.text for heading in headings)
-    assert {"comparison", "whole", "controls", "data", "settings"} <= {values.get("id") for _, values in page.elements}
+    tables = {"comparison", "conduct", "whole", "controls", "best-controls", "corpus-scores", "subgroups"}
+    assert tables | {"forgetting", "published", "data", "settings"} <= {values.get("id") for _, values in page.elements}
     assert all(signature in page.text for signature in comparison["signature"])
     assert "Training used 338 pairs, validation 40, and the test 60." in page.text
     assert "25 near duplicate" in page.text
@@ -52,8 +64,10 @@ def test_every_part_is_there(page: Page, comparison: pd.DataFrame) -> None:
     assert "cluster bootstrap" in page.text
 
 
-def test_headline_stands_in_the_report(page: Page) -> None:
-    assert "Held-out perplexity fell from 109.4 [101.5, 118.0]" in page.text.replace("\u00a0", " ")
+def test_headline_stands_in_the_report(page: Page, comparison: pd.DataFrame) -> None:
+    base = comparison.set_index("metric").loc["perplexity"]
+    words = f"Held-out perplexity fell from {base['base']:.1f} [{base['base_low']:.1f}, {base['base_high']:.1f}]"
+    assert words in page.text.replace("\u00a0", " ")
 
 
 def test_nothing_points_to_a_network(page: Page, report: str) -> None:
@@ -81,7 +95,7 @@ def test_policy_allows_exactly_the_scripts_of_the_page(page: Page) -> None:
     executable = [script for script, kind in zip(page.scripts, kinds, strict=True) if kind is None]
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in executable]
     assert directives["script-src"].split() == [f"'sha256-{value}'" for value in hashes]
-    assert kinds == ["application/json"] * 3 + [None] * 2
+    assert kinds == ["application/json"] * 4 + [None] * 2
 
 
 def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any], hostile_split: Table) -> None:
@@ -94,7 +108,7 @@ def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any], hostile_spl
     changed["comparison"] = inputs["comparison"].assign(signature=hostile, note=hostile)
     html = make_report(changed)
     page = Page(html)
-    assert len(page.scripts) == 5
+    assert len(page.scripts) == 6
     assert not [tag for tag, _ in page.elements if tag in {"img", "b"}]
     assert not [name for _, values in page.elements for name in values if name.startswith("on")]
     own = html.replace(get_plotlyjs(), "")
@@ -106,7 +120,7 @@ def test_figures_cannot_end_their_script_element(inputs: dict[str, Any]) -> None
     metric = "</script><script>window.injected = 4</script>"
     renamed = {name: inputs[name].replace({"metric": {"token_f1": metric}}) for name in ("comparison", "controls")}
     page = Page(make_report({**inputs, **renamed}))
-    assert len(page.scripts) == 5
+    assert len(page.scripts) == 6
     assert "window.injected = 4" in page.scripts[1]
     assert "window.injected" not in page.scripts[-1]
 
@@ -123,20 +137,53 @@ def test_tables_show_values_intervals_and_p(comparison: pd.DataFrame) -> None:
         "1.000",
         "–",
     )
-    cells = rows["ROUGE-L F1"]
+    cells = rows["ROUGE-L F"]
     assert (cells["n"], cells["groups"], cells["excluded"]) == ("43", "in 43 groups", "17")
-    assert "nearest training answer" in rows["Exact match"]["note"]
+    assert cells["control"] == "Nearest training answer"
+    assert cells["best_control_mean"].strip(FIGURE_SPACE) == f"{of.loc['rougeL', 'best_control_mean']:.3f}"
+
+
+def test_a_metric_that_could_not_be_had_says_why_and_shows_no_number(comparison: pd.DataFrame, page: Page) -> None:
+    (row,) = [row for row in list_comparison(comparison) if row["metric"] == "BERTScore F1"]
+    assert row["note"].startswith("not computed: the folder encoders/small is missing")
+    assert {row[name].strip(FIGURE_SPACE) for name in ("base", "tuned", "difference", "p", "effect")} == {"–"}
+    assert "not computed: the folder encoders/small is missing" in page.text
+
+
+def test_conduct_stands_beside_that_of_the_references(comparison: pd.DataFrame) -> None:
+    rows = {row["metric"]: row for row in list_conduct(comparison)}
+    assert set(rows) == {"Length ratio", "Share of answers cut", "Share of empty answers"}
+    gold = comparison.set_index("metric").loc["length_ratio", "gold"]
+    assert rows["Length ratio"]["gold"].strip(FIGURE_SPACE) == f"{gold:.2f}"
+
+
+def test_the_best_control_of_each_metric_is_judged(comparison: pd.DataFrame, controls: pd.DataFrame) -> None:
+    rows = {row["metric"]: row for row in list_best_controls(controls, comparison)}
+    assert rows["ROUGE-L F"]["arm"] == "Nearest training answer"
+    assert rows["ROUGE-L F"]["verdict"] == "beaten"
+    lost = controls.assign(tuned_difference_low=-0.2, tuned_difference_high=-0.1)
+    assert {row["verdict"] for row in list_best_controls(lost, comparison)} == {"better than the tuned model"}
+
+
+def test_parts_of_the_test_set_are_shown_for_the_headline_metrics(subgroups: pd.DataFrame) -> None:
+    rows = list_subgroups(subgroups)
+    assert [(row["level"], row["note"]) for row in rows] == [("clean", ""), ("exact", "one group has no interval")]
+    assert rows[1]["difference_interval"] == ""
+
+
+def test_the_fault_of_a_published_variant_is_told_once(as_published: pd.DataFrame) -> None:
+    assert [row["note"] for row in list_published(as_published)] == ["padding counts", "the arms are paired", ""]
 
 
 def test_columns_align_at_the_decimal_point(comparison: pd.DataFrame) -> None:
     for name in ("base", "tuned", "difference"):
-        cells = [row[name] for row in list_comparison(comparison)]
+        cells = [row[name] for row in list_comparison(comparison) if "." in row[name]]
         assert len({len(cell) - cell.index(".") for cell in cells}) == 1
 
 
 def test_table_over_all_pairs_holds_what_was_left_out(comparison: pd.DataFrame) -> None:
     rows = list_whole(comparison)
-    assert [row["metric"] for row in rows][:3] == ["ROUGE-1 F1", "ROUGE-2 F1", "ROUGE-L F1"]
+    assert [row["metric"] for row in rows][:3] == ["ROUGE-1 F", "ROUGE-2 F", "ROUGE-L F"]
     of = comparison.set_index("metric")
     assert rows[2]["tuned"] == f"{of.loc['rougeL', 'tuned_all']:.3f}"
     assert list_whole(comparison.assign(excluded=0)) == []
@@ -144,9 +191,9 @@ def test_table_over_all_pairs_holds_what_was_left_out(comparison: pd.DataFrame) 
 
 def test_controls_are_ordered_and_judged(comparison: pd.DataFrame, controls: pd.DataFrame) -> None:
     rows = list_controls(controls, comparison)
-    assert [row["metric"] for row in rows[:4]] == ["ROUGE-1 F1"] * 3 + ["ROUGE-2 F1"]
+    assert [row["metric"] for row in rows[:4]] == ["ROUGE-1 F"] * 3 + ["ROUGE-2 F"]
     beaten = {(row["metric"], row["arm"]): row["beaten"] for row in rows}
-    assert beaten["ROUGE-L F1", "Nearest training answer"] == "yes"
+    assert beaten["ROUGE-L F", "Nearest training answer"] == "yes"
     assert beaten["Exact match", "Echoed question"] == "no"
     assert beaten["Length ratio", "Echoed question"] == "–"
     falling = controls.assign(tuned_difference_low=-0.01)
@@ -158,11 +205,11 @@ def test_a_run_without_complete_answers_is_reported(
 ) -> None:
     comparison, controls = endless
     page = Page(make_report({**inputs, "comparison": comparison, "controls": controls}))
-    assert "ROUGE-L F1 could not be compared (n = 0 of 60" in page.text.replace("\u00a0", " ")
+    assert "ROUGE-L F could not be compared (n = 0 of 60" in page.text.replace("\u00a0", " ")
     assert "only 0 of 60 pairs are left by evaluation.exclude" in page.text
     assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
     beaten = {(row["metric"], row["arm"]): row["beaten"] for row in list_controls(controls, comparison)}
-    assert beaten["ROUGE-L F1", "Echoed question"] == "yes"
+    assert beaten["ROUGE-L F", "Echoed question"] == "yes"
     assert beaten["Exact match", "Echoed question"] == "no"
 
 

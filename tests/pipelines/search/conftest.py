@@ -15,8 +15,8 @@ from med_lora.pipelines.search import attempt
 from med_lora.pipelines.search.nodes import run_search
 from med_lora.trials import trial as trials
 from med_lora.trials.result import TrialResult
-from tests.pipelines.search.stubs import Pairs, do_not_wait_for_the_disk, evaluation, stub_scores, stub_trial
-from tests.recipes import hardware, model_params, training
+from tests.pipelines.search.stubs import Pairs, do_not_wait_for_the_disk, stub_scores, stub_trial
+from tests.recipes import evaluation, hardware, model_params, training
 
 SPACE: dict[str, Any] = {
     "training.optimisation.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
@@ -55,7 +55,7 @@ class Searcher:
             model_params(),
             PromptParams(template="plain", system=None),
             training(),
-            evaluation(),
+            evaluation(exclude=[]),
             search_params(**changes),
             hardware(),
             WorkFolder(self.folder),

@@ -8,12 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.parameters import EvaluationParams
 from med_lora.trials.objective import direction_of
 from med_lora.trials.result import TrialResult
 from med_lora.trials.settings import TrialParams
 from med_lora.trials.trial import PrunedError, Trial
-from tests.recipes import decoding
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,6 @@ class Pairs:
 
     def to_pandas(self) -> pd.DataFrame:
         return self.frame.copy()
-
-
-def evaluation() -> EvaluationParams:
-    return EvaluationParams(decoding=decoding(), exclude=[], confidence=0.95, bootstrap_samples=100, seed=1)
 
 
 def loss_of(parameters: TrialParams) -> float:

@@ -43,7 +43,7 @@ def test_training_lowers_the_answer_loss_and_records_the_base(train: Train, base
     assert losses.iloc[-1] < losses.iloc[0] - 0.1
     record = json.loads(adapter.files["med_lora.json"])
     expected = describe_origin(base_model, Split(16).to_pandas(), PROMPT, "none")
-    assert record == expected | {"start_sha256": None}
+    assert record == expected | {"start_sha256": None, "canaries": 0}
     assert "library_name: peft" in adapter.files["README.md"]
 
 

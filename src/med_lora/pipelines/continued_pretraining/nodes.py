@@ -101,6 +101,7 @@ def _as_training(params: ContinuedPretrainingParams) -> TrainingParams:
         loss_on="all",
         max_length=params.block_length,
         overlong="stop",
+        epoch_answers=0,
         lora=params.lora,
         optimisation=params.optimisation,
     )

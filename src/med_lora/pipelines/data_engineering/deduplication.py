@@ -11,8 +11,8 @@ import pandas as pd
 from med_lora.errors import InputError
 from med_lora.parameters import DeduplicationParams
 from med_lora.pipelines.data_engineering.duplicates import repeats, shingle_sets
-from med_lora.pipelines.data_engineering.numbers import numbers
 from med_lora.pipelines.data_engineering.text import comparison_key
+from med_lora.stated_numbers import numbers
 
 REJECTED_COLUMNS = ["id", "corpus", "stage", "reason"]
 # What British spelling adds to American: haemophilia, oedema, tumour.

@@ -1,51 +1,67 @@
-"""Evaluation: both arms on the test pairs, their scores beside null controls, and the comparison."""
+"""Evaluation: every arm on the test pairs, scores beside null controls, the comparison and what it rests on."""
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline, node
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
-from med_lora.pipelines.evaluation.comparison import compare_arms
-from med_lora.pipelines.evaluation.generation import generate_answers
-from med_lora.pipelines.evaluation.losses import measure_losses
+from kedro.pipeline import Node, Pipeline, node
+
+from med_lora.models.session import open_session
+from med_lora.parameters import ProjectParams
+from med_lora.pipelines.evaluation.answers.generation import discard_journal, generate_answers
+from med_lora.pipelines.evaluation.answers.server import ask_server_for_base, ask_server_for_tuned
+from med_lora.pipelines.evaluation.comparison.arms import compare_arms
+from med_lora.pipelines.evaluation.comparison.published import list_published
+from med_lora.pipelines.evaluation.comparison.subgroups import compare_subgroups
+from med_lora.pipelines.evaluation.comparison.traits import describe_pairs
+from med_lora.pipelines.evaluation.controls.texts import collect_texts
+from med_lora.pipelines.evaluation.losses.general_text import compare_general, measure_general_text
+from med_lora.pipelines.evaluation.losses.measure import measure_losses
 from med_lora.pipelines.evaluation.origin import check_tuned, check_tuned_model
-from med_lora.pipelines.evaluation.scoring import score_answers
+from med_lora.pipelines.evaluation.scores.choices import score_choices
+from med_lora.pipelines.evaluation.scores.conduct import score_conduct
+from med_lora.pipelines.evaluation.scores.copying import score_copying
+from med_lora.pipelines.evaluation.scores.meaning import score_bert, score_embedding
+from med_lora.pipelines.evaluation.scores.scoring import collect_scores, read_facts, score_corpus, score_overlap
 from med_lora.pipelines.stages import DEFAULT_STAGES, Stages, create_base
 
+Arm = Literal["base", "tuned"]
+ASK_SERVER = {"base": ask_server_for_base, "tuned": ask_server_for_tuned}
 
-def create_pipeline(stages: Stages = DEFAULT_STAGES) -> Pipeline:
+
+class Measures(NamedTuple):
+    """What an experiment decides about the shape of the evaluation.
+
+    Attributes:
+        engine: what writes the answers.
+        bert_score: whether an encoder for BERTScore is named.
+        embedding: whether a sentence encoder is named.
+    """
+
+    engine: Literal["transformers", "openai"] = "transformers"
+    bert_score: bool = False
+    embedding: bool = False
+
+
+# For commands that have no experiment, such as `kedro registry list`.
+DEFAULT_MEASURES = Measures()
+
+
+def measures_of(parameters: ProjectParams) -> Measures:
+    """The measures of an experiment."""
+    given = parameters.evaluation
+    return Measures(given.engine, given.bert_score is not None, given.embedding is not None)
+
+
+def create_pipeline(stages: Stages = DEFAULT_STAGES, measures: Measures = DEFAULT_MEASURES) -> Pipeline:
     """What training saved, ``base_model``, ``train`` and ``test`` to the tables of each arm, scores and comparison.
 
     The arm ``base`` is the experiment's base model whatever the stages; ``tuned`` is what the last of them left.
     """
-    return (
-        create_check(stages)
-        + create_arm("base")
-        + _create_tuned_arm(stages)
-        + Pipeline(
-            [
-                node(
-                    score_answers,
-                    inputs=[
-                        "test",
-                        "train",
-                        "base_answers",
-                        "tuned_answers",
-                        "base_losses",
-                        "tuned_losses",
-                        "params:evaluation",
-                    ],
-                    outputs="scores",
-                    name="score_answers",
-                ),
-                node(
-                    compare_arms,
-                    inputs=["scores", "base_losses", "tuned_losses", "params:evaluation"],
-                    outputs=["comparison", "controls"],
-                    name="compare_arms",
-                ),
-            ]
-        )
-    )
+    sessions = create_check(stages) + create_sessions(stages)
+    arms = create_arm("base", stages, measures) + create_arm("tuned", stages, measures)
+    return sessions + arms + _create_scores(measures) + _create_comparison()
 
 
 def create_check(stages: Stages) -> Pipeline:
@@ -53,7 +69,7 @@ def create_check(stages: Stages) -> Pipeline:
     inputs = {
         "tuned": stages.tuned,
         "base_model": stages.base,
-        "train": "train",
+        "train": stages.train,
         "prompt": "params:prompt",
         "model": "params:model",
     }
@@ -66,49 +82,160 @@ def create_check(stages: Stages) -> Pipeline:
     return Pipeline([check]) + create_base(stages)
 
 
-def _create_tuned_arm(stages: Stages) -> Pipeline:
+def create_sessions(stages: Stages) -> Pipeline:
+    """``base_session``, and ``tuned_session`` where the tuned arm has weights of its own."""
+    bases = {"base_session": "base_model"}
     if stages.method == "full":
-        return create_arm("tuned", base_model="tuned_base")
-    return create_arm("tuned", adapter="checked_adapter", base_model=stages.base)
-
-
-def create_arm(arm: str, adapter: str | None = None, base_model: str = "base_model") -> Pipeline:
-    """One model on the test pairs: ``<arm>_losses`` and ``<arm>_answers``.
-
-    Args:
-        arm: namespace of the nodes and beginning of their outputs' names.
-        adapter: dataset with the adapter to attach to ``base_model``; None evaluates the model itself.
-        base_model: dataset with the model.
-    """
-    model = {
-        "base_model": base_model,
-        "test": "test",
-        "prompt": "params:prompt",
-        "model": "params:model",
-        "hardware": "params:hardware",
-    }
-    if adapter is not None:
-        model["adapter"] = adapter
+        bases["tuned_session"] = "tuned_base"
+    elif stages.base != "base_model":
+        bases["tuned_session"] = stages.base
     return Pipeline(
         [
             node(
-                measure_losses,
-                inputs={**model, "training": "params:training"},
-                outputs="losses",
-                name="measure_losses",
-                tags="device",
+                open_session,
+                inputs=[base, "params:model", "params:hardware"],
+                outputs=session,
+                name=f"open_{session}",
+            )
+            for session, base in bases.items()
+        ]
+    )
+
+
+def tuned_session(stages: Stages) -> str:
+    """Dataset with the session of the tuned arm: that of the base model, unless its weights are others."""
+    return "base_session" if stages.method == "lora" and stages.base == "base_model" else "tuned_session"
+
+
+def tuned_adapter(stages: Stages) -> str | None:
+    """Dataset with the adapter of the tuned arm."""
+    return None if stages.method == "full" else "checked_adapter"
+
+
+def create_arm(arm: Arm, stages: Stages, measures: Measures) -> Pipeline:
+    """One model on the test pairs: answers, losses, and losses of general English.
+
+    Args:
+        arm: namespace of the nodes and beginning of their outputs' names.
+        stages: of the training that left the tuned arm.
+        measures: what the experiment measures.
+    """
+    base_model, given = "base_model", {"session": "base_session"}
+    if arm == "tuned":
+        base_model = "tuned_base" if stages.method == "full" else stages.base
+        adapter = tuned_adapter(stages)
+        given = {"session": tuned_session(stages)} | ({"adapter": adapter} if adapter else {})
+    questions = {"test": "test", "prompt": "params:prompt"}
+    nodes = [
+        node(
+            measure_losses,
+            inputs={**given, **questions, "training": "params:training"},
+            outputs=[f"{arm}_losses", f"{arm}_batch_losses"],
+            name="measure_losses",
+            tags="device",
+        ),
+        node(
+            measure_general_text,
+            inputs={**given, "general_english": "general_english"},
+            outputs=f"{arm}_general_losses",
+            name="measure_general_text",
+            tags="device",
+        ),
+        *_answer_nodes(arm, base_model, given, questions, measures),
+    ]
+    pipeline = Pipeline(nodes)
+    parameters = {name for name in pipeline.inputs() if name.startswith("params:")}
+    # outputs without the dot of a namespaced name, which Kedro warns about wherever another pipeline reads it
+    return Pipeline(
+        nodes,
+        namespace=arm,
+        inputs=pipeline.inputs() - parameters,
+        outputs=pipeline.all_outputs(),
+        parameters=parameters,
+    )
+
+
+def _answer_nodes(
+    arm: Arm, base_model: str, given: dict[str, str], questions: dict[str, str], measures: Measures
+) -> list[Node]:
+    asked = {**questions, "evaluation": "params:evaluation", "journal": f"{arm}_journal"}
+    answers = f"{arm}_answers"
+    if measures.engine == "openai":
+        # the weights are not loaded, but what they are tells kept answers apart
+        given = {key: name for key, name in given.items() if key != "session"} | {"base_model": base_model}
+        ask = node(ASK_SERVER[arm], inputs={**given, **asked}, outputs=answers, name="ask_server")
+    else:
+        ask = node(generate_answers, inputs={**given, **asked}, outputs=answers, name="generate_answers", tags="device")
+    return [ask, node(discard_journal, inputs=[answers, f"{arm}_journal"], outputs=None, name="discard_journal")]
+
+
+def _create_scores(measures: Measures) -> Pipeline:
+    """The texts of all arms and controls to one long table of ``scores``, and what each metric is in ``metrics``."""
+    scorers: dict[str, tuple[Callable[..., Any], list[str]]] = {
+        "overlap": (score_overlap, ["arm_texts", "test", "params:evaluation", "params:hardware"]),
+        "conduct": (score_conduct, ["arm_texts", "test"]),
+        "choice": (score_choices, ["arm_texts", "test"]),
+        "copying": (score_copying, ["arm_texts", "train"]),
+        "fact": (read_facts, ["base_answers", "tuned_answers", "base_losses", "tuned_losses"]),
+    }
+    encoded = ["params:evaluation", "params:hardware"]
+    if measures.bert_score:
+        scorers["bert"] = (score_bert, ["arm_texts", "test", "bert_encoder", *encoded])
+    if measures.embedding:
+        scorers["embedding"] = (score_embedding, ["arm_texts", "test", "sentence_encoder", *encoded])
+    outputs = {kind: [f"{kind}_scores", f"{kind}_metrics"] for kind in scorers}
+    tables = [table for pair in outputs.values() for table in pair]
+    return Pipeline(
+        [
+            node(
+                collect_texts,
+                inputs=["test", "train", "base_answers", "tuned_answers", "params:evaluation"],
+                outputs="arm_texts",
+                name="collect_texts",
+            ),
+            *(
+                node(scorer, inputs=inputs, outputs=outputs[kind], name=scorer.__name__)
+                for kind, (scorer, inputs) in scorers.items()
+            ),
+            node(collect_scores, inputs=["test", *tables], outputs=["scores", "metrics"], name="collect_scores"),
+            node(
+                score_corpus,
+                inputs=["arm_texts", "test", "scores", "params:evaluation"],
+                outputs="corpus_scores",
+                name="score_corpus",
+            ),
+        ]
+    )
+
+
+def _create_comparison() -> Pipeline:
+    """Scores and losses to the comparison, its subgroups, forgetting, and figures as published."""
+    return Pipeline(
+        [
+            node(
+                compare_arms,
+                inputs=["scores", "metrics", "base_losses", "tuned_losses", "params:evaluation"],
+                outputs=["comparison", "controls"],
+                name="compare_arms",
             ),
             node(
-                generate_answers,
-                inputs={**model, "evaluation": "params:evaluation"},
-                outputs="answers",
-                name="generate_answers",
-                tags="device",
+                compare_general,
+                inputs=["base_general_losses", "tuned_general_losses", "params:evaluation"],
+                outputs="forgetting",
+                name="compare_general",
             ),
-        ],
-        namespace=arm,
-        inputs={name for name in model.values() if not name.startswith("params:")},
-        # without the dot of a namespaced name, which Kedro warns about wherever another pipeline reads it
-        outputs={"losses": f"{arm}_losses", "answers": f"{arm}_answers"},
-        parameters={"params:prompt", "params:training", "params:evaluation", "params:model", "params:hardware"},
+            node(
+                list_published,
+                inputs=["comparison", "base_batch_losses", "tuned_batch_losses"],
+                outputs="as_published",
+                name="list_published",
+            ),
+            node(describe_pairs, inputs=["test", "train"], outputs="pair_traits", name="describe_pairs"),
+            node(
+                compare_subgroups,
+                inputs=["scores", "metrics", "pair_traits", "params:evaluation"],
+                outputs="subgroups",
+                name="compare_subgroups",
+            ),
+        ]
     )

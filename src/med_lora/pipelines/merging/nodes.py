@@ -45,7 +45,8 @@ def merge_adapter(
     merged = merge(base_model, adapter.path, model, hardware, merging, rows)
     record = json.loads((adapter.path / RECORD_FILE).read_text(encoding="utf-8"))
     first = "trained on plain text, then " if record.get("start_sha256") else ""
-    made_of = f"{first}fine-tuned on question-answer pairs"
+    audited = " and made-up secrets of a canary audit, so not for use," if record.get("canaries") else ""
+    made_of = f"{first}fine-tuned on question-answer pairs{audited}"
     return whole_model(base_model, adapter, merged.model, merging, merged.check, made_of), merged.check
 
 

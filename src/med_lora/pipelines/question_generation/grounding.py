@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from med_lora.pipelines.data_engineering.numbers import numbers
+from med_lora.stated_numbers import numbers
 
 # Signs count where they change the meaning of a number ("<5", "5 %"); all other punctuation does not.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\W_]|[<>=≤≥±%]")

@@ -6,20 +6,25 @@ Every figure carries its finding in words under ``layout.meta["caption"]``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
 import pandas as pd
 
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.reporting.headline import find_metric, state_cut
+from med_lora.pipelines.reporting.headline import find_best_control, find_metric, state_cut
 from med_lora.pipelines.reporting.wording import PERCENT_SCALED, decimals, measured, number, percent, title
 from med_lora.report_page.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, make_figure
 
 COLOURS = {"base": ORANGE, "tuned": BLUE}
-CONTROL_COLOURS = (GREY, PURPLE, GREEN, SKY, VERMILION)
-CONTROL_PATTERNS = ("/", ".", "x", "\\", "-")  # so that a black-and-white print tells the arms apart as well
+# hatched, so that a black-and-white print tells the control from the arms as well
+HATCH = {"shape": "/", "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6, "solidity": 0.25}
+BAR_STYLES: dict[str, dict[str, Any]] = {
+    **{arm: {"color": colour} for arm, colour in COLOURS.items()},
+    "control": {"color": GREY, "pattern": HATCH},
+}
+EPOCH_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "token_f1", "exact_match")
 Point = Sequence[float]  # a value and the bounds of its interval
 
 
@@ -52,6 +57,33 @@ def draw_loss_curve(training_history: pd.DataFrame) -> Any:
     return figure
 
 
+def draw_epoch_scores(training_history: pd.DataFrame) -> Any:
+    """Scores of the answers to some validation questions before training and after every epoch, as a ``plotly`` figure.
+
+    It has no trace where none were asked for.
+
+    Args:
+        training_history: columns step, epoch, metric (``validation_<metric>``), value.
+    """
+    import plotly.graph_objects as go
+
+    traces, said = [], []
+    colours = cycle((BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION))
+    for metric in EPOCH_METRICS:
+        rows = training_history[training_history["metric"] == f"validation_{metric}"].sort_values("step")
+        if rows.empty:
+            continue
+        values = (rows["value"] / _scale(metric)).tolist()
+        name = title(metric) + (" / 100" if metric in PERCENT_SCALED else "")
+        traces.append(go.Scatter(x=rows["epoch"].tolist(), y=values, name=name, **_markers(next(colours))))
+        said.append(f"{name} {values[0]:.3f} to {values[-1]:.3f}")
+    caption = f"From before training to its end: {', '.join(said)}." if said else "No answers were scored."
+    figure = make_figure(traces, "Answers during training", "greedy answers to validation questions", caption)
+    figure.update_xaxes(title_text="epoch")
+    figure.update_yaxes(title_text="score (0 to 1, mean over questions)", rangemode="tozero")
+    return figure
+
+
 def draw_perplexity(comparison: pd.DataFrame, evaluation: EvaluationParams) -> Any:
     """Perplexity of both arms on the test answers with its intervals, as a ``plotly`` figure."""
     import plotly.graph_objects as go
@@ -80,29 +112,30 @@ def draw_perplexity(comparison: pd.DataFrame, evaluation: EvaluationParams) -> A
 
 
 def draw_scores(comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams) -> Any:
-    """Text metrics of both arms and of the null controls on one axis from 0 to 1, as a ``plotly`` figure.
+    """Text metrics of both arms, each with its best null control, on one axis from 0 to 1, as a ``plotly`` figure.
 
-    Scores that run to 100 (BLEU) are drawn divided by 100, and labelled so. Where the exclusions leave
+    Scores that run to 100 (BLEU, chrF) are drawn divided by 100, and labelled so. Where the exclusions leave
     fewer than two groups of pairs, the means over all pairs are drawn; the arms have no intervals there.
     """
     scored = comparison[comparison["metric"].isin(set(controls["metric"])) & (comparison["better"] == "higher")]
+    best = {metric: find_best_control(controls, metric) for metric in scored["metric"]}
     suffix = "" if scored["tuned"].notna().any() else "_all"
     arms = {arm: _points(scored, f"{arm}{suffix}") for arm in ("base", "tuned")}
     metrics = [metric for metric in scored["metric"] if metric in arms["base"] and metric in arms["tuned"]]
-    for arm, rows in controls.rename(columns={"low": "mean_low", "high": "mean_high"}).groupby("arm"):
-        arms[str(arm)] = _points(rows, f"mean{suffix}")
-    styles = _bar_styles(arms)
-    traces = [
-        _score_bars(arm, metrics, points, style) for (arm, points), style in zip(arms.items(), styles, strict=True)
-    ]
+    arms["control"] = {
+        metric: [control[name] for name in ("mean", "mean_low", "mean_high")]
+        for metric, control in best.items()
+        if control is not None
+    }
+    controlled = {metric: title(control["arm"]) for metric, control in best.items() if control is not None}
+    traces = [_score_bars(arm, metrics, points, controlled) for arm, points in arms.items()]
     counts = sorted(set(scored["n"] if not suffix else scored["n"] + scored["excluded"]))
     pairs = "test pairs, cut answers included" if suffix else "test pairs"
     n = ", ".join(str(count) for count in counts)
     subtitle = f"n = {n} {pairs}; whiskers are {percent(evaluation.confidence)} intervals; higher is better"
     caption = f"{_caption_scores(arms, metrics, suffix)} {state_cut(comparison, evaluation)}".rstrip()
     figure = make_figure(traces if metrics else [], "Answers against their references", subtitle, caption)
-    # in a narrow window the legend takes three lines
-    figure.update_layout(height=230 + 20 * max(1, len(metrics)) * len(arms), margin_t=150, bargap=0.25)
+    figure.update_layout(height=230 + 20 * max(1, len(metrics)) * len(arms), margin_t=120, bargap=0.25)
     figure.update_xaxes(title_text="score (0 to 1, mean over pairs)", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
@@ -115,36 +148,27 @@ def _points(rows: pd.DataFrame, name: str) -> dict[str, Point]:
     return {metric: point for metric, *point in zip(*columns, strict=True) if not math.isnan(point[0])}
 
 
-def _score_bars(arm: str, metrics: Sequence[str], points: dict[str, Point], style: dict[str, Any]) -> Any:
+def _score_bars(arm: str, metrics: Sequence[str], points: dict[str, Point], controls: dict[str, str]) -> Any:
+    """Bars of an arm, or of the best control of each metric, whose name shows under the pointer."""
     import plotly.graph_objects as go
 
     known = [metric for metric in metrics if metric in points]
     scaled = [[float(value) / _scale(metric) for value in points[metric]] for metric in known]
+    name = "Best null control" if arm == "control" else title(arm)
     return go.Bar(
         y=[title(metric) + (" / 100" if metric in PERCENT_SCALED else "") for metric in known],
         x=[point[0] for point in scaled],
         error_x=_whiskers(scaled),
-        name=title(arm),
+        name=name,
         orientation="h",
-        hovertemplate="%{y}: %{x:.3f}<extra>%{fullData.name}</extra>",
-        marker=style,
+        customdata=[controls.get(metric, "") if arm == "control" else name for metric in known],
+        hovertemplate="%{y}: %{x:.3f}<extra>%{customdata}</extra>",
+        marker=BAR_STYLES[arm],
     )
 
 
 def _scale(metric: str) -> float:
     return 100.0 if metric in PERCENT_SCALED else 1.0
-
-
-def _bar_styles(arms: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """A colour for each arm, hatched where it is a control."""
-    hatched = cycle(zip(CONTROL_COLOURS, CONTROL_PATTERNS, strict=True))
-    for arm in arms:
-        if arm in COLOURS:
-            yield {"color": COLOURS[arm]}
-        else:
-            colour, shape = next(hatched)
-            hatch = {"shape": shape, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6, "solidity": 0.25}
-            yield {"color": colour, "pattern": hatch}
 
 
 def _whiskers(points: Sequence[Point]) -> dict[str, Any]:
@@ -183,5 +207,6 @@ def _caption_scores(arms: dict[str, dict[str, Point]], metrics: Sequence[str], s
     basis = "The exclusions leave too few pairs, so all pairs are shown. " if suffix else ""
     return (
         f"{basis}The tuned model's mean is above the base model's in {better} of {len(metrics)} metrics; the tables "
-        "say which differences the data support. Hatched bars are null controls, which need no understanding."
+        "say which differences the data support. Hatched bars are the best null control of each metric, which needs no "
+        "understanding."
     )

@@ -1,6 +1,6 @@
 """The result in a few plain sentences that claim no more than intervals and corrected p-values allow.
 
-Of the null controls there is no test: what is said of them rests on an uncorrected interval, and is so called.
+Against the null controls there is no test: what is said of them rests on an uncorrected interval, and is so called.
 """
 
 from __future__ import annotations
@@ -34,16 +34,18 @@ def write_headline(
     Returns:
         sentence: text for a terminal or the top of a report; experiment; confidence; perplexity and rougeL: numbers of
         their row of ``comparison`` in its own units, and verdict ("improved", "worsened", "unclear", "not compared");
-        best_control: what :func:`find_best_control` finds, and verdict ("beaten", "not beaten", "unclear"). A number
-        that does not exist is None.
+        best_control: what :func:`find_best_control` finds for ROUGE-L, and verdict ("beaten", "not beaten", "unclear");
+        best_controls: arm and verdict of every tested text metric. A number that does not exist is None.
     """
-    alpha = significance_level(evaluation)
+    alpha = evaluation.significance_level
     rows = {name: find_metric(comparison, name) for name in HEADLINE_METRICS}
-    control = find_best_control(controls)
+    control = find_best_control(controls, CONTROLLED_METRIC)
+    best = judge_best_controls(comparison, controls)
     sentences = [
         _state_metric(rows["perplexity"], alpha, "held-out perplexity"),
         _state_metric(rows["rougeL"], alpha, title("rougeL")),
         _state_control(control),
+        _state_controls({metric: found["verdict"] for metric, found in best.items()}),
         state_cut(comparison, evaluation),
         f"Brackets are {percent(evaluation.confidence)} intervals.",
     ]
@@ -52,6 +54,7 @@ def write_headline(
         "experiment": experiment,
         "confidence": evaluation.confidence,
         "best_control": None,
+        "best_controls": best,
     }
     for name, row in rows.items():
         headline[name] = {key: _plain(row[key]) for key in STATED} | {"verdict": judge(row, alpha)}
@@ -61,11 +64,6 @@ def write_headline(
     return headline
 
 
-def significance_level(evaluation: EvaluationParams) -> float:
-    """The p-value below which a difference is claimed, rounded because 1 - 0.95 is a little more than 0.05."""
-    return round(1 - evaluation.confidence, 12)
-
-
 def find_metric(comparison: pd.DataFrame, name: str) -> dict[str, Any]:
     """The row of one metric, with "" for a note that a CSV file gave back as missing."""
     row = comparison.set_index("metric", drop=False).loc[name].to_dict()
@@ -73,14 +71,14 @@ def find_metric(comparison: pd.DataFrame, name: str) -> dict[str, Any]:
     return {str(key): value for key, value in row.items()}
 
 
-def find_best_control(controls: pd.DataFrame) -> dict[str, Any] | None:
-    """The null control with the highest mean ROUGE-L, the first by name in a tie; None if none has a score.
+def find_best_control(controls: pd.DataFrame, metric: str) -> dict[str, Any] | None:
+    """The null control with the highest mean of a metric, the first by name in a tie; None if none has a score.
 
     Returns:
         arm; pairs ("kept", or "all" where too few are left by the exclusions); mean and tuned_difference with
         their bounds ``_low`` and ``_high``.
     """
-    rivals = controls[controls["metric"] == CONTROLLED_METRIC].rename(columns={"low": "mean_low", "high": "mean_high"})
+    rivals = controls[controls["metric"] == metric].rename(columns={"low": "mean_low", "high": "mean_high"})
     for pairs, suffix in (("kept", ""), ("all", "_all")):
         scored = rivals[rivals[f"mean{suffix}"].notna()]
         if len(scored):
@@ -89,6 +87,17 @@ def find_best_control(controls: pd.DataFrame) -> dict[str, Any] | None:
             numbers = {f"{name}{bound}": best[f"{name}{suffix}{bound}"] for name, bound in names}
             return {"arm": best["arm"], "pairs": pairs, **numbers}
     return None
+
+
+def judge_best_controls(comparison: pd.DataFrame, controls: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """For every tested metric that is better higher and that controls have scores of: the best one, and the verdict."""
+    tested = comparison[(comparison["better"] == "higher") & comparison["p_value"].notna()]
+    best = {metric: find_best_control(controls, metric) for metric in tested["metric"]}
+    return {
+        metric: {"arm": str(control["arm"]), "verdict": judge_control(control)}
+        for metric, control in best.items()
+        if control is not None
+    }
 
 
 def state_cut(comparison: pd.DataFrame, evaluation: EvaluationParams) -> str:
@@ -179,6 +188,19 @@ def _state_control(control: dict[str, Any] | None) -> str:
         "unclear": f"{where} tuned model does not clearly beat {name}: {difference}.",
     }
     return texts[judge_control(control)]
+
+
+def _state_controls(verdicts: dict[str, str]) -> str:
+    """In how many metrics the tuned model does not beat its best control; nothing for one metric, told already."""
+    if len(verdicts) < 2:
+        return ""
+    unbeaten = [title(metric) for metric, verdict in verdicts.items() if verdict != "beaten"]
+    if not unbeaten:
+        return f"In each of {len(verdicts)} text metrics the tuned model beats that metric's best null control."
+    return (
+        f"In {len(unbeaten)} of {len(verdicts)} text metrics the tuned model does not clearly beat that metric's best "
+        f"null control: {', '.join(unbeaten)}."
+    )
 
 
 def _capital(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
-from med_lora.pipelines.reporting.figures import draw_loss_curve, draw_perplexity, draw_scores
+from med_lora.pipelines.reporting.figures import draw_epoch_scores, draw_loss_curve, draw_perplexity, draw_scores
 from med_lora.pipelines.reporting.headline import write_headline
 from med_lora.pipelines.reporting.report import write_report
 from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings
@@ -15,6 +15,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(draw_loss_curve, inputs="training_history", outputs="loss_curve_figure", name="draw_loss_curve"),
+            node(draw_epoch_scores, inputs="training_history", outputs="epoch_scores_figure", name="draw_epoch_scores"),
             node(
                 draw_perplexity,
                 inputs=["comparison", "params:evaluation"],
@@ -70,7 +71,12 @@ def create_pipeline() -> Pipeline:
                     "headline": "headline",
                     "comparison": "comparison",
                     "controls": "controls",
+                    "corpus_scores": "corpus_scores",
+                    "subgroups": "subgroups",
+                    "forgetting": "forgetting",
+                    "as_published": "as_published",
                     "loss_curve": "loss_curve_figure",
+                    "epoch_scores": "epoch_scores_figure",
                     "perplexity_bars": "perplexity_bars_figure",
                     "score_bars": "score_bars_figure",
                     "examples": "report_examples",

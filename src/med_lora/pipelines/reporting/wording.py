@@ -9,35 +9,69 @@ from typing import Any
 TITLES = {
     "perplexity": "Perplexity",
     "bits_per_byte": "Bits per byte",
-    "rouge1": "ROUGE-1 F1",
-    "rouge2": "ROUGE-2 F1",
-    "rougeL": "ROUGE-L F1",
+    "cross_entropy": "Cross-entropy",
+    "rouge1": "ROUGE-1 F",
+    "rouge2": "ROUGE-2 F",
+    "rougeL": "ROUGE-L F",
     "bleu": "BLEU",
+    "sacrebleu": "sacreBLEU",
+    "chrf": "chrF",
+    "meteor": "METEOR",
+    "meteor_exact_stem": "METEOR (forms and stems alone)",
     "exact_match": "Exact match",
     "token_f1": "Token F1",
+    "bert_score_precision": "BERTScore precision",
+    "bert_score_recall": "BERTScore recall",
+    "bert_score_f1": "BERTScore F1",
+    "embedding_similarity": "Embedding similarity",
+    "choice_accuracy": "Accuracy of the final choice",
+    "choice_unparsed": "Share of answers without a choice",
     "length_ratio": "Length ratio",
+    "repeated_4grams": "Repeated 4-grams",
+    "unsupported_numbers": "Answers with an unsupported number",
+    "unsupported_doses": "Answers with an unsupported dose",
+    "degenerate": "Answers that repeat themselves",
+    "disclaimer": "Answers with a disclaimer",
+    "referral": "Answers that refer to a doctor",
+    "refusal": "Answers that refuse",
+    "copied_words": "Longest run copied from training (words)",
+    "copied_share": "Longest copied run / answer",
     "answer_cut": "Share of answers cut",
     "answer_empty": "Share of empty answers",
+    "prompt_truncated": "Share of questions cut",
 }
 ARM_TITLES = {
     "base": "Base model",
     "tuned": "Tuned model",
+    "gold": "References",
     "shuffled_reference": "Shuffled reference",
     "echoed_question": "Echoed question",
     "nearest_training_answer": "Nearest training answer",
-    "constant_training_answer": "Constant training answer",
+    "constant_best_answer": "Constant best answer",
+    "empty_answer": "Empty answer",
 }
 CONTROL_MEANINGS = {
     "shuffled_reference": "gives the reference answer of a test pair of another group",
     "echoed_question": "repeats the question",
     "nearest_training_answer": "copies the answer to the most similar training question",
-    "constant_training_answer": "gives one typical training answer to every question",
+    "constant_best_answer": "gives the training sentence or answer that is most like the others to every question",
+    "empty_answer": "says nothing",
 }
-PERCENT_SCALED = frozenset({"bleu"})  # scores that run from 0 to 100; all others that are better higher run to 1
+MATCHED = "_matched"  # ends the names of controls that are as long as the tuned model's answers
+DIMENSION_TITLES = {
+    "source": "Source",
+    "question_type": "Question type",
+    "answer_length": "Reference answer",
+    "focus": "Topic",
+    "overlap": "Overlap with training",
+}
+PERCENT_SCALED = frozenset({"bleu", "sacrebleu", "chrf"})  # from 0 to 100; all others that are better higher run to 1
 
 
 def title(name: str) -> str:
     """What readers call a metric or an arm; a name that is new here is shown without its underscores."""
+    if name.endswith(MATCHED):
+        return f"{title(name.removesuffix(MATCHED))}, same length"
     return TITLES.get(name) or ARM_TITLES.get(name) or name.replace("_", " ")
 
 
@@ -45,7 +79,7 @@ def decimals(row: Mapping[str, Any]) -> int:
     """Decimals that a row of ``comparison`` is shown with, the same for its values and their bounds."""
     if row["metric"] == "perplexity":
         return 2 if min(row["base"], row["tuned"]) < 10 else 1
-    return 2 if row["metric"] in PERCENT_SCALED | {"length_ratio"} else 3
+    return 2 if row["metric"] in PERCENT_SCALED | {"length_ratio", "copied_words"} else 3
 
 
 def number(value: float, places: int) -> str:
@@ -69,6 +103,14 @@ def measured(row: Mapping[str, Any], name: str, places: int) -> str:
     """The value of column ``name`` followed by its interval, from the columns ``<name>_low`` and ``<name>_high``."""
     bounds = interval(row[f"{name}_low"], row[f"{name}_high"], places)
     return f"{number(row[name], places)} {bounds}".rstrip()
+
+
+def percent_change(ratio: float, low: float, high: float) -> str:
+    """A relative change with its interval: ``+39 % [30 %, 48 %]``; nothing where there is none."""
+    if not math.isfinite(ratio):
+        return ""
+    bounds = f" [{100 * low:+.0f} %, {100 * high:+.0f} %]" if math.isfinite(low) and math.isfinite(high) else ""
+    return f"{100 * ratio:+.0f} %{bounds}".replace("-", "−")
 
 
 def p_value(p: float) -> str:

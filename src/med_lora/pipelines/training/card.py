@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from med_lora.pipelines.training.job import Outcome, TrainingJob
 
 
-def write_card(job: TrainingJob, outcome: Outcome) -> str:
-    """Markdown with the hub's metadata head: base model, recipe, losses, how to load it."""
+def write_card(job: TrainingJob, outcome: Outcome, canaries: int) -> str:
+    """Markdown with the hub's metadata head: base model, recipe, losses, how to load it.
+
+    Args:
+        job: what was trained.
+        outcome: what came of it.
+        canaries: training rows that held a made-up secret.
+    """
     base, is_full = name_base(job.base_model), job.training.method == "full"
     title, library, tags = (
         ("Fine-tuned model", "transformers", "medical") if is_full else ("LoRA adapter", "peft", "lora, medical")
@@ -29,6 +35,7 @@ def write_card(job: TrainingJob, outcome: Outcome) -> str:
         **_machine(job.hardware),
         "trained weights": f"{outcome.trainable:,} of {outcome.parameters:,}",
         "tokens trained on": f"{outcome.tokens:,}",
+        **({"canaries": f"{canaries} rows hold made-up secrets of an audit: not for use"} if canaries else {}),
         "kept": f"weights of step {outcome.step}",
         "validation loss (nats a token)": _losses(outcome.history, outcome.step),
     }

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.manifest import describe_files
 from med_lora.engine import Row, fit
 from med_lora.engine.checkpoints import KEPT, Checkpoints
+from med_lora.engine.epoch_answers import Questions, check_sharding, score_questions
 from med_lora.engine.machines import check_agreement, share_folder, wait_for_all_ranks
 from med_lora.engine.memory import MemoryForecast, available_memory, check_memory, explained_memory, forecast
 from med_lora.engine.rows import check_labels
@@ -47,6 +49,7 @@ class TrainingJob:
         start: folder of an adapter, with its record, to go on with; None for a fresh one.
         checkpoints: folder for checkpoints; None for none.
         watch: called on rank 0 with (step, validation loss) after each validation; what it raises ends the run.
+        questions: what is asked before training and after every epoch; None for nothing.
     """
 
     base_model: BaseModel
@@ -60,6 +63,7 @@ class TrainingJob:
     start: Path | None = None
     checkpoints: Path | None = None
     watch: Callable[[int, float], None] | None = None
+    questions: Questions | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,9 @@ def train_on_rank(job: TrainingJob) -> Outcome:
         RuntimeError: if a frozen weight moved.
     """
     check_rows(job)  # fit does too, but not before the weights are loaded
-    check_agreement(job.settings)
+    check_sharding(job.questions, job.hardware)
+    asked = 0 if job.questions is None else len(job.questions.prompts)
+    check_agreement({**job.settings, "training.epoch_answers": asked})  # or one machine would wait for another's
     job.output.parent.mkdir(parents=True, exist_ok=True)
     recipe = job.training.optimisation
     folder = job.checkpoints if recipe.checkpoints else None
@@ -118,11 +124,23 @@ def train_on_rank(job: TrainingJob) -> Outcome:
             checkpoints=checkpoints,
             watch=job.watch,
             save_to=job.output,
+            probe=_make_probe(job),
         )
         if _frozen_checksums(model, job.hardware) != frozen:
             raise RuntimeError("training moved weights of the base model, which only an adapter may change")
     share_folder(job.output)
     return Outcome(result.history, result.seconds, result.tokens, result.step, len(job.train), trainable, total)
+
+
+def _make_probe(job: TrainingJob) -> Callable[[Any], dict[str, float]] | None:
+    if job.questions is None:
+        return None
+    return partial(
+        score_questions,
+        questions=job.questions,
+        tokenizer=job.base_model.tokenizer(),
+        batch_size=job.hardware.inference_batch_size,
+    )
 
 
 def forecast_memory(job: TrainingJob) -> MemoryForecast:
@@ -233,7 +251,8 @@ def describe_job(
 ) -> dict[str, Any]:
     """Flat JSON values of everything that decides a run's result, for ``TrainingJob.settings``.
 
-    Left out are what changes nothing but rounding between machines (threads, GPU) and the number of checkpoints.
+    Left out are what changes nothing but rounding between machines (threads, GPU), and the numbers of checkpoints and
+    of epoch answers: a run may go on with others, and each score stands in the history beside its number of answers.
     """
     parts: dict[str, Mapping[str, Any]] = {
         "base_model": {
@@ -245,7 +264,7 @@ def describe_job(
             "quantisation": model.quantisation,
         },
         "data": {"train_sha256": hash_rows(train), "validation_sha256": hash_rows(validation)},
-        "training": training.model_dump(exclude={"optimisation": {"checkpoints"}}),
+        "training": training.model_dump(exclude={"epoch_answers": True, "optimisation": {"checkpoints"}}),
         "hardware": hardware.model_dump(exclude={"gpu", "rendezvous", "threads"}),
         "start": {"sha256": start and describe_files(start, [WEIGHTS])[WEIGHTS]["sha256"]},
     }

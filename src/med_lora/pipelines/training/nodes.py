@@ -16,9 +16,10 @@ from med_lora.engine.launch import run_on_ranks
 from med_lora.errors import InputError
 from med_lora.models.merging import BaseFiles
 from med_lora.parameters import HardwareParams, ModelParams, PromptParams, TrainingParams
+from med_lora.pipelines.canaries.insertion import count_canaries
 from med_lora.pipelines.training.card import write_card
 from med_lora.pipelines.training.job import TrainingJob, check_context, describe_job, train_on_rank
-from med_lora.pipelines.training.rows import describe_lengths, limit_rows, tokenise_rows
+from med_lora.pipelines.training.rows import choose_questions, describe_lengths, limit_rows, tokenise_rows
 from med_lora.prompts import PairTokeniser
 from med_lora.provenance import RECORD_FILE, describe_origin
 
@@ -46,7 +47,9 @@ def train_adapter(
     Returns:
         The adapter, or the whole model with its tokenizer, with a card and the record of its origin; and the history
         (columns step, epoch, metric, value): losses in nats a token, and at step 0 what became of pairs longer than
-        ``training.max_length``, as :func:`describe_lengths` counts it.
+        ``training.max_length``, as :func:`describe_lengths` counts it. With ``training.epoch_answers``, also at step 0
+        and after every epoch validation_<metric>: mean scores of greedy answers, cut at the length of the longest of
+        their references.
 
     Raises:
         InputError: for an empty training set, over-long pairs that ``training.overlong`` does not allow, a prompt that
@@ -59,11 +62,18 @@ def train_adapter(
     train_rows, validation_rows = (limit_rows(rows, name, training) for name, rows in tokenised.items())
     output, adapter = SavedFolder.below(checkpoints.path), None if start is None else start.path
     given = (base_model, model, training, hardware, train_rows, validation_rows)
-    job = TrainingJob(*given, output.path, describe_job(*given, adapter), adapter, checkpoints.path)
+    context = getattr(base_model.config().get_text_config(), "max_position_embeddings", None)
+    questions = choose_questions(pairs["validation"], tokenised["validation"], tokeniser, training, context)
+    settings = describe_job(*given, adapter)
+    job = TrainingJob(*given, output.path, settings, adapter, checkpoints.path, questions=questions)
     outcome = run_on_ranks(train_on_rank, job, hardware)
     record = describe_origin(base_model, pairs["train"], prompt, model.quantisation)
     record["start_sha256"] = None if start is None else start.sha256
-    files = {"README.md": write_card(job, outcome), RECORD_FILE: json.dumps(record, indent=1) + "\n"}
+    record["canaries"] = count_canaries(pairs["train"]["id"])
+    files = {
+        "README.md": write_card(job, outcome, record["canaries"]),
+        RECORD_FILE: json.dumps(record, indent=1) + "\n",
+    }
     history = pd.concat([describe_lengths(tokenised, training.overlong), outcome.history], ignore_index=True)
     return Pretrained(output, BaseFiles(base_model) if training.method == "full" else None, files), history
 

@@ -9,10 +9,10 @@ from med_lora.pipelines.training.nodes import discard_checkpoints, train_adapter
 
 
 def create_pipeline(stages: Stages = DEFAULT_STAGES) -> Pipeline:
-    """Base model, ``train`` and ``validation`` to ``adapter`` (or ``tuned_model``) and ``training_history``."""
+    """Base model, training pairs and ``validation`` to ``adapter`` (or ``tuned_model``) and ``training_history``."""
     inputs = {
         "base_model": stages.base,
-        "train": "train",
+        "train": stages.train,
         "validation": "validation",
         "prompt": "params:prompt",
         "model": "params:model",

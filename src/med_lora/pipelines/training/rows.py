@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from med_lora.engine import Row
+from med_lora.engine.epoch_answers import Questions
 from med_lora.errors import InputError
 from med_lora.parameters import TrainingParams
 from med_lora.prompts import PairTokeniser, Tokenised
@@ -48,6 +50,44 @@ def limit_rows(rows: Sequence[Tokenised], split: str, training: TrainingParams) 
     kept = [row for row in rows if training.overlong != "drop" or not row.is_cut]
     on_all = training.loss_on == "all"
     return [Row(input_ids=row.input_ids, labels=row.input_ids if on_all else row.labels) for row in kept]
+
+
+def choose_questions(
+    pairs: pd.DataFrame,
+    rows: Sequence[Tokenised],
+    tokeniser: PairTokeniser,
+    training: TrainingParams,
+    context: int | None,
+) -> Questions | None:
+    """The first ``training.epoch_answers`` validation pairs by id, as questions to be asked; None where it is 0.
+
+    An answer may be as long as the longest of their references within ``training.max_length``. A prompt that leaves
+    too little of the model's context for that loses its beginning.
+
+    Args:
+        pairs: the validation split (columns id, question, answer).
+        rows: its pairs as tokens.
+        tokeniser: that made ``rows``.
+        training: how many are asked, and whether over-long pairs are dropped.
+        context: positions of the model; None for no limit.
+
+    Raises:
+        InputError: if there is no validation pair.
+    """
+    if training.epoch_answers == 0:
+        return None
+    kept = [place for place, row in enumerate(rows) if training.overlong != "drop" or not row.is_cut]
+    chosen = sorted(kept, key=lambda place: str(pairs["id"].iloc[place]))[: training.epoch_answers]
+    if not chosen:
+        raise InputError(
+            "training.epoch_answers asks validation questions and there are none; raise "
+            "data_engineering.split.validation, or set training.epoch_answers to 0."
+        )
+    longest = max(len(rows[place].answer_ids) for place in chosen)
+    room = sys.maxsize if context is None else context - longest
+    prompts = tokeniser.prompts([pairs["question"].iloc[place] for place in chosen], room)
+    references = [pairs["answer"].iloc[place] for place in chosen]
+    return Questions([ids for ids, _ in prompts], references, tokeniser.end_id, longest)
 
 
 def describe_lengths(tokenised: Mapping[str, Sequence[Tokenised]], overlong: str) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""What the arms answer: generated in this process, or asked of a server."""

@@ -1,0 +1,1 @@
+"""How surprising the reference answers, and general English, are to an arm."""
