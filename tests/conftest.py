@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,17 +80,6 @@ def project(tmp_path: Path) -> Path:
     from tests.projects import copy_project
 
     return copy_project(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A copied project in which the default pipeline has run once, small."""
-    from tests.projects import SMALL, copy_project, kedro
-
-    project = copy_project(tmp_path_factory.mktemp("finished"))
-    result = kedro(project, "run", f"--params={SMALL}")
-    assert result.returncode == 0, result.stderr[-3000:]
-    return project, result
 
 
 @pytest.fixture(scope="session")

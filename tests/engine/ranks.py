@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,9 @@ class OwnError(Exception):
     """Holds what pickle refuses."""
 
 
-def train_each(jobs: Sequence[Any]) -> list[Any]:
-    """Outcomes of several training jobs, one after the other in the same ranks."""
-    from med_lora.pipelines.training.job import train_on_rank
-
-    return [train_on_rank(job) for job in jobs]
+def call_each(calls: Sequence[tuple[Callable[[Any], Any], Any]]) -> list[Any]:
+    """What each function returns of its job, one after the other in the same ranks, which take seconds to start."""
+    return [function(job) for function, job in calls]
 
 
 class KillAt:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from med_lora.engine.epoch_answers import Questions
+
+QUESTIONS = Questions(
+    prompts=[[40, 41, 42], [50, 51, 52, 53, 54, 55, 56], [60]],
+    references=["a painful arthritis", "what is gout of the toe", "Question"],
+    end_of_turn=None,
+    max_new_tokens=6,
+)
+ONE_QUESTION = Questions(QUESTIONS.prompts[:1], QUESTIONS.references[:1], None, 6)
+METRICS = {"rouge1", "rouge2", "rougeL", "bleu", "chrf", "exact_match", "token_f1"}
+
 
 def answer_in_two_ranks(job: tuple[Any, ...]) -> tuple[list[list[dict[str, float]]], Any]:
     """Of tokenizer, sets of questions and rows: every rank's scores of each set, and the history of a run."""

@@ -14,21 +14,13 @@ import torch
 from med_lora.engine import Fit, fit
 from med_lora.engine.checkpoints import Checkpoints
 from med_lora.engine.epoch_answers import Questions, check_sharding, score_questions
-from med_lora.engine.launch import run_on_ranks
 from med_lora.errors import InputError
 from med_lora.metrics.lexical import score_pair
-from tests.engine.ranks_answers import answer_in_two_ranks
+from tests.engine.ranks_answers import METRICS, QUESTIONS
 from tests.engine.tiny import adapted, gpt2, llama, make, rows, trained, values
 from tests.recipes import hardware, optimisation
 
 CPU = hardware()
-QUESTIONS = Questions(
-    prompts=[[40, 41, 42], [50, 51, 52, 53, 54, 55, 56], [60]],
-    references=["a painful arthritis", "what is gout of the toe", "Question"],
-    end_of_turn=None,
-    max_new_tokens=6,
-)
-METRICS = {"rouge1", "rouge2", "rougeL", "bleu", "chrf", "exact_match", "token_f1"}
 
 
 class StopError(Exception):
@@ -142,19 +134,6 @@ def test_a_run_that_was_cut_off_has_the_scores_of_a_whole_one(tokenizer: Any, tm
         assert newest.name == "checkpoint-3"
         found = run(tokenizer, adapted(make(llama)), QUESTIONS, recipe=recipe, checkpoints=checkpoints)
     assert found.history.equals(whole.history)
-
-
-def test_two_ranks_share_the_questions_and_both_know_the_scores(tokenizer: Any) -> None:
-    """Of one question, the second rank answers none."""
-    two = hardware(processes=2, micro_batch_size=2, threads=1)
-    alone = Questions(QUESTIONS.prompts[:1], QUESTIONS.references[:1], None, 6)
-    expected = run(tokenizer, adapted(make(llama)), QUESTIONS).history
-    both, history = run_on_ranks(answer_in_two_ranks, (tokenizer, [QUESTIONS, alone], rows(12), rows(7)), two)
-    model = adapted(make(llama))
-    for questions, of_ranks in zip((QUESTIONS, alone), both, strict=True):
-        assert of_ranks == [score_questions(model, questions, tokenizer, 2)] * 2
-    for metric in METRICS:
-        assert values(history, f"validation_{metric}") == values(expected, f"validation_{metric}")
 
 
 def test_a_sharded_model_is_refused() -> None:

@@ -103,8 +103,21 @@ class ModelSession:
         return self._attached.unload()
 
 
-def open_session(base_model: BaseModel, model: ModelParams, hardware: HardwareParams) -> ModelSession:
-    """The base model as the nodes of its arms share it; nothing is read yet."""
+def open_session(
+    base_model: BaseModel,
+    model: ModelParams,
+    hardware: HardwareParams,
+    trained: PretrainedFolder | BaseModel | None = None,
+) -> ModelSession:
+    """The base model as the nodes of its arms share it; nothing is read yet.
+
+    Args:
+        base_model: handle of the model.
+        model: how it is quantised.
+        hardware: where it runs.
+        trained: what training left. It is not read: a node that takes it runs after training, which needs the memory
+            that a base model asked before would hold.
+    """
     return ModelSession(base_model, model, hardware)
 
 

@@ -99,6 +99,13 @@ def test_tuned_arm_is_what_the_last_stage_left(stages: Stages, tuned: str, base:
         assert opened.inputs[0] == ("tuned_base" if stages.method == "full" else base)
 
 
+@pytest.mark.parametrize("stages", [Stages(), Stages("full"), Stages(handover="merged")])
+def test_no_weights_are_asked_before_training_is_done(stages: Stages) -> None:
+    """A base model that answered first would lie in memory while another copy of it is trained."""
+    before = create_pipeline(stages).to_outputs("checked_adapter" if stages.method == "lora" else "tuned_base")
+    assert not [node.name for node in before.nodes if node.name.startswith(("base.", "tuned.", "open_"))]
+
+
 def test_training_with_canaries_is_what_the_adapter_is_checked_against() -> None:
     (check,) = [node for node in create_check(Stages(canaries=True)).nodes if node.name == "check_adapter"]
     assert "canaried_train" in check.inputs
@@ -197,6 +204,7 @@ def test_arms_are_quantised_as_the_model_was_trained(
         }
         catalog = DataCatalog({name: MemoryDataset(value) for name, value in inputs.items()})
         catalog["base_session"] = MemoryDataset(copy_mode="assign")
+        catalog["checked_adapter"] = MemoryDataset("of no account to the base arm")
         nodes = [node for node in create_pipeline().nodes if node.name in ("open_base_session", "base.measure_losses")]
         found[quantisation] = SequentialRunner().run(Pipeline(nodes), catalog)["base_losses"].load()["nll"]
     assert (found["none"] - found["nf4"]).abs().max() > 0.01

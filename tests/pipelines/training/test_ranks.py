@@ -1,7 +1,9 @@
-"""Training in two processes: the same run as in one."""
+"""Training, and answers after its epochs, in two processes: the same run as in one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,14 @@ import torch
 from safetensors.torch import load_file
 
 from med_lora.datasets.base_model import BaseModel
-from med_lora.engine import Row
+from med_lora.engine import Row, fit
+from med_lora.engine.epoch_answers import score_questions
 from med_lora.engine.launch import run_on_ranks
 from med_lora.pipelines.training.job import Outcome, TrainingJob, describe_job, train_on_rank
 from tests.engine.machines import free_place, run_on_machines
-from tests.engine.ranks import KillAt, train_each
+from tests.engine.ranks import KillAt, call_each
+from tests.engine.ranks_answers import METRICS, ONE_QUESTION, QUESTIONS, answer_in_two_ranks
+from tests.engine.tiny import adapted, llama, make, values
 from tests.recipes import hardware, lora, model_params, optimisation, training
 
 from .recipes import save_base
@@ -52,23 +57,34 @@ def base_model(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Base
 
 
 Runs = dict[str, tuple[TrainingJob, Outcome]]
+Answered = tuple[list[list[dict[str, float]]], pd.DataFrame]
+Call = tuple[Callable[[Any], Any], Any]
 
 
 @pytest.fixture(scope="module")
-def together(base_model: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Runs of two processes, one after the other in the same ranks."""
+def both(base_model: BaseModel, tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Runs, Answered]:
+    """Runs of two processes, and questions that they share, one after the other in the same ranks."""
     folder = tmp_path_factory.mktemp("ranks")
-    return run_each(
-        {
-            "padded": make_job(base_model, folder / "padded", processes=2),
-            "packed": make_job(base_model, folder / "packed", processes=2, packing=True),
-        }
-    )
+    jobs = {
+        "padded": make_job(base_model, folder / "padded", processes=2),
+        "packed": make_job(base_model, folder / "packed", processes=2, packing=True),
+    }
+    asked = (tokenizer, [QUESTIONS, ONE_QUESTION], rows(12), rows(7))
+    runs, (answered,) = run_each(jobs, (answer_in_two_ranks, asked))
+    return runs, answered
 
 
-def run_each(jobs: dict[str, TrainingJob]) -> Runs:
-    outcomes = run_on_ranks(train_each, list(jobs.values()), next(iter(jobs.values())).hardware)
-    return {name: (job, outcome) for (name, job), outcome in zip(jobs.items(), outcomes, strict=True)}
+@pytest.fixture(scope="module")
+def together(both: tuple[Runs, Answered]) -> Runs:
+    return both[0]
+
+
+def run_each(jobs: dict[str, TrainingJob], *further: Call) -> tuple[Runs, list[Any]]:
+    """The jobs' outcomes by name, and what the further calls returned."""
+    calls = [*((train_on_rank, job) for job in jobs.values()), *further]
+    returned = run_on_ranks(call_each, calls, next(iter(jobs.values())).hardware)
+    runs = {name: (job, outcome) for (name, job), outcome in zip(jobs.items(), returned, strict=False)}
+    return runs, returned[len(jobs) :]
 
 
 @pytest.mark.slow
@@ -82,7 +98,7 @@ def test_two_processes_that_were_killed_go_on_as_if_they_had_not_been(base_model
         run_on_ranks(train_on_rank, killed, killed.hardware)
     assert [path.parent.name for path in folder.glob("checkpoints/*/checkpoint-*/_SUCCESS")] == ["checkpoint-2"]
     assert not killed.output.exists()
-    runs = run_each(
+    runs, _ = run_each(
         {
             "resumed": make_job(base_model, folder / "resumed", **two, **lasting),
             "uninterrupted": make_job(base_model, folder / "uninterrupted", **two),
@@ -121,6 +137,18 @@ def test_two_processes_give_the_loss_curve_of_one(
     for name, value in weights(alone).items():
         torch.testing.assert_close(found.pop(name), value, rtol=1e-3, atol=1e-4)
     assert not found
+
+
+def test_two_ranks_share_the_questions_and_both_know_the_scores(both: tuple[Runs, Answered], tokenizer: Any) -> None:
+    """Of one question, the second rank answers none."""
+    _, (of_both, history) = both
+    for questions, of_ranks in zip((QUESTIONS, ONE_QUESTION), of_both, strict=True):
+        assert of_ranks == [score_questions(adapted(make(llama)), questions, tokenizer, 2)] * 2
+    probe = partial(score_questions, questions=QUESTIONS, tokenizer=tokenizer, batch_size=2)
+    recipe, machine = optimisation(evaluations=3), hardware()
+    expected = fit(adapted(make(llama)), tokenizer, rows(12), rows(7), recipe, machine, probe=probe).history
+    for metric in METRICS:
+        assert values(history, f"validation_{metric}") == values(expected, f"validation_{metric}")
 
 
 @pytest.mark.slow

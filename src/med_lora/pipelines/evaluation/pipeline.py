@@ -83,7 +83,8 @@ def create_check(stages: Stages) -> Pipeline:
 
 
 def create_sessions(stages: Stages) -> Pipeline:
-    """``base_session``, and ``tuned_session`` where the tuned arm has weights of its own."""
+    """``base_session``, and ``tuned_session`` where the tuned arm has weights of its own; both after training."""
+    trained = "tuned_base" if stages.method == "full" else "checked_adapter"
     bases = {"base_session": "base_model"}
     if stages.method == "full":
         bases["tuned_session"] = "tuned_base"
@@ -93,7 +94,7 @@ def create_sessions(stages: Stages) -> Pipeline:
         [
             node(
                 open_session,
-                inputs=[base, "params:model", "params:hardware"],
+                inputs=[base, "params:model", "params:hardware", trained],
                 outputs=session,
                 name=f"open_{session}",
             )
