@@ -20,7 +20,7 @@ run: $(READY)    ## install, then run the embedded experiment to its report
 	$(BIN)/kedro run
 
 test: $(READY)   ## install, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: lint test ## format, lint, types and tests
 

@@ -23,11 +23,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from med_lora.metrics import ngrams
 from med_lora.metrics.lexical import LexicalScorer
 from med_lora.metrics.meteor import Meteor
-from med_lora.metrics.overlap import common_subsequence, count_matches, count_ngrams, normalise, overlap_f, token_f1
-from med_lora.metrics.parallel import score_many
+from med_lora.metrics.overlap import common_subsequence, normalise, overlap_f, token_f1
+from med_lora.metrics.parallel import CHUNK, score_many
 from med_lora.metrics.wordnet import WordNet, find_wordnet
 
 FILES = ("genmedgpt5k/*.json", "wikidoc/*.json")
@@ -68,7 +70,7 @@ def processor_seconds() -> float:
 
 def time_all(pairs: Pairs, processes: int) -> str:
     wall, processor = time.perf_counter(), processor_seconds()
-    names, _, _ = score_many(pairs, 1.0, processes)
+    names = score_many(pairs, 1.0, processes).names
     return (
         f"{len(pairs)} pairs, {', '.join(names)}, {processes} processes: {time.perf_counter() - wall:.1f} s, "
         f"{processor_seconds() - processor:.1f} s of processor time"
@@ -94,13 +96,30 @@ def squad_here(answer: str, reference: str) -> None:
     token_f1(normalise(answer).split(), normalise(reference).split())
 
 
-def bleu_here(answer: str, reference: str) -> None:
-    counts = (ngrams.count_words(ngrams.bleu_tokens(text)) for text in (answer, reference))
-    ngrams.bleu(ngrams.match_words(*counts), effective_order=True)
+def in_chunks(count: CallOnAll) -> CallOnAll:
+    def on_all(pairs: Pairs) -> None:
+        for start in range(0, len(pairs), CHUNK):
+            count(pairs[start : start + CHUNK])
+
+    return on_all
 
 
-def chrf_here(answer: str, reference: str) -> None:
-    ngrams.chrf(ngrams.match_characters(ngrams.count_characters(answer), ngrams.count_characters(reference)))
+def number(tokenise: Callable[[str], list[str]], pairs: Pairs) -> list[list[ngrams.Counts]]:
+    """Words as numbers, of the answers and of the references."""
+    known: dict[str, int] = {}
+    return [
+        [np.array([known.setdefault(word, len(known)) for word in tokenise(pair[side])], np.int64) for pair in pairs]
+        for side in (0, 1)
+    ]
+
+
+def bleu_here(pairs: Pairs) -> None:
+    ngrams.bleu(ngrams.match_words(*number(ngrams.bleu_tokens, pairs)), effective_order=True)
+
+
+def chrf_here(pairs: Pairs) -> None:
+    texts = ([ngrams.number_characters(pair[side]) for pair in pairs] for side in (0, 1))
+    ngrams.chrf(ngrams.match_characters(*texts))
 
 
 def contenders(wordnet: WordNet | None) -> dict[str, tuple[CallOnAll, CallOnAll | None]]:
@@ -117,26 +136,28 @@ def contenders(wordnet: WordNet | None) -> dict[str, tuple[CallOnAll, CallOnAll 
     meteor = Meteor(wordnet)
     plain = wordnet.reader if wordnet else NoSynonyms()
 
-    def rouge_here(answer: str, reference: str) -> None:
-        left, right = tokens(answer), tokens(reference)
-        for order in (1, 2):
-            counts = count_ngrams(left, order), count_ngrams(right, order)
-            overlap_f(count_matches(*counts), counts[0].total(), counts[1].total())
-        overlap_f(common_subsequence(left, right), len(left), len(right))
+    def rouge_here(pairs: Pairs) -> None:
+        answers, references = number(tokens, pairs)
+        for left, right, matched in zip(answers, references, ngrams.match_ngrams(answers, references, 2), strict=True):
+            for order, both in enumerate(matched.tolist()):
+                overlap_f(both, len(left) - order, len(right) - order)
+            overlap_f(common_subsequence(left.tolist(), right.tolist()), len(left), len(right))
 
-    calls: dict[str, tuple[Call, Call | None]] = {
-        "rouge1, rouge2, rougeL": (rouge_here, lambda answer, reference: rouge.score(reference, answer)),
-        "bleu": (bleu_here, lambda answer, reference: bleu.sentence_score(answer, [reference])),
-        "chrf": (chrf_here, lambda answer, reference: chrf.sentence_score(answer, [reference])),
-        meteor.name: (
-            lambda answer, reference: meteor.score(meteor.tokenise(answer), meteor.tokenise(reference)),
-            lambda answer, reference: single_meteor_score(treebank(reference), treebank(answer), wordnet=plain),
+    return {
+        "rouge1, rouge2, rougeL": (
+            in_chunks(rouge_here),
+            each(lambda answer, reference: rouge.score(reference, answer)),
         ),
-        "exact_match, token_f1": (squad_here, None),
+        "bleu": (in_chunks(bleu_here), each(lambda answer, reference: bleu.sentence_score(answer, [reference]))),
+        "chrf": (in_chunks(chrf_here), each(lambda answer, reference: chrf.sentence_score(answer, [reference]))),
+        meteor.name: (
+            each(lambda answer, reference: meteor.score(meteor.tokenise(answer), meteor.tokenise(reference))),
+            each(lambda answer, reference: single_meteor_score(treebank(reference), treebank(answer), wordnet=plain)),
+        ),
+        "exact_match, token_f1": (each(squad_here), None),
+        # a fresh one each time, so that no text is counted already
+        "all together": (lambda pairs: in_chunks(LexicalScorer(1.0, meteor).score)(pairs), None),
     }
-    found = {name: (each(here), each(there) if there else None) for name, (here, there) in calls.items()}
-    # a fresh one each time, so that no text is counted already
-    return found | {"all together": (lambda pairs: LexicalScorer(1.0, meteor).score(pairs), None)}
 
 
 def time_each(pairs: Pairs, rounds: int) -> None:

@@ -15,6 +15,22 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "conf").glob("*/globals.yml") if path.parent.name != "base")
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiments").glob("*.yml"))
+# Files of whole runs and of started processes, the longest first: begun last, they would leave the other workers idle.
+LONGEST = (
+    "tests/test_finished_run.py",
+    "tests/test_generated_pairs.py",
+    "tests/test_own_corpus.py",
+    "tests/test_fault_corpus.py",
+    "tests/test_session.py",
+    "training/test_ranks.py",
+    "engine/test_resume.py",
+    "search/test_workers.py",
+    "engine/test_launch.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if item.path.match(name)), len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

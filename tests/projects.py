@@ -35,9 +35,10 @@ def getaddrinfo(host, *rest, **options):
 socket.getaddrinfo = getaddrinfo
 """
 SMALL = (
-    "training.optimisation.epochs=1,training.lora.r=4,"
+    "training.optimisation.epochs=1,training.optimisation.evaluations=2,training.optimisation.checkpoints=2,"
+    "training.lora.r=4,"
     "evaluation.decoding.max_new_tokens=12,evaluation.bootstrap_samples=500,"
-    "data_engineering.split.train=60,data_engineering.split.validation=10,data_engineering.split.test=12"
+    "data_engineering.split.train=40,data_engineering.split.validation=6,data_engineering.split.test=12"
 )
 
 

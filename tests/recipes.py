@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from med_lora.parameters import (
+    CanariesParams,
     EvaluationParams,
     HardwareParams,
     LoraParams,
@@ -116,3 +117,8 @@ def evaluation(**changes: Any) -> EvaluationParams:
         "seed": 7,
     }
     return EvaluationParams(**(given | changes))
+
+
+def canaries(**changes: Any) -> CanariesParams:
+    """No audit; ``enabled`` switches one on."""
+    return CanariesParams(**({"enabled": False, "secrets": 2, "repetitions": 2, "controls": 10, "seed": 4} | changes))

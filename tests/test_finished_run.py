@@ -217,7 +217,7 @@ def test_a_path_leads_from_a_raw_corpus_to_a_plot(graph: dict[str, Any]) -> None
 
 PRIVATE = (
     "raw_genmedgpt parsed_wikidoc cleaned_medquad passages qa_pairs rejected_pairs unused_pairs train test "
-    "rendered_pairs tuned_answers data_report"
+    "rendered_pairs tuned_answers arm_texts tuned_journal scores pair_traits data_report report"
 )
 
 

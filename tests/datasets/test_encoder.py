@@ -18,7 +18,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_folder_loads_as_an_encoder_named_by_its_hash(folder: Path) -> None:
     encoder = EncoderDataset(id=str(folder)).load()
-    assert type(encoder.model("float32")).__name__ == "BertModel"
+    assert type(encoder.text_encoder()).__name__ == "BertModel"
     assert encoder.sha256 is not None
     assert encoder.name == f"{folder.name}@{encoder.sha256[:12]}"
     assert encoder.tokenizer().tokenize("gout is") == ["gout", "is"]
@@ -27,7 +27,7 @@ def test_a_folder_loads_as_an_encoder_named_by_its_hash(folder: Path) -> None:
 def test_an_absent_folder_is_found_out_only_when_it_is_read(tmp_path: Path) -> None:
     encoder = EncoderDataset(id=str(tmp_path / "none")).load()
     assert encoder.name == "none@absent"
-    for read in (encoder.tokenizer, encoder.config, lambda: encoder.model("float32")):
+    for read in (encoder.tokenizer, encoder.config, lambda: encoder.text_encoder()):
         with pytest.raises(MissingEncoderError, match=r"none is not a folder with a config\.json"):
             read()
 
@@ -36,14 +36,14 @@ def test_a_hub_encoder_is_named_by_its_commit_and_missing_out_of_reach() -> None
     encoder = EncoderDataset(id="nobody/nothing", revision="abcdef0123" * 4).load()
     assert encoder.name == "nobody/nothing@abcdef0123ab"
     with pytest.raises(MissingEncoderError, match="hub"):
-        encoder.model("float32")
+        encoder.text_encoder()
 
 
 def test_broken_weights_are_a_missing_encoder(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(MissingEncoderError, match="cannot be loaded"):
-        EncoderDataset(id=str(tmp_path)).load().model("float32")
+        EncoderDataset(id=str(tmp_path)).load().text_encoder()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Run by test_kill.py: answers of a saved model, in a process that kills itself in the middle of a batch.
+"""Run by test_answers_kept.py: answers of a saved model, in a process that kills itself in the middle of a batch.
 
 usage: python -m tests.generation.killed_run MODEL_FOLDER JOURNAL_FOLDER BATCHES
 """

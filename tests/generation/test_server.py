@@ -12,7 +12,7 @@ from med_lora.errors import InputError
 from med_lora.pipelines.evaluation.answers.server import ask_server_for_base
 from med_lora.prompts import PairTokeniser
 from tests.generation.served import PLAIN, QUESTIONS, VLLM, reading, served, split
-from tests.llm.server import MODEL, ChatHandler, ChatServer, text_completion
+from tests.llm.server import MODEL, ChatHandler, ChatServer, say, text_completion
 
 
 def test_a_text_goes_out_as_the_tokens_of_training_with_one_bos(
@@ -68,6 +68,37 @@ def test_vllm_gets_token_ids_and_every_setting(base_model: BaseModel, begun: Any
         "repetition_penalty": 1.0,
         "stop_token_ids": [begun.eos_token_id],
     }
+
+
+@pytest.mark.parametrize("page", ["/v1/models", "/version"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_is_too_busy_to_say_what_it_is_is_asked_nothing(
+    base_model: BaseModel, begun: Any, journal: WorkFolder, page: str, status: int
+) -> None:
+    with ChatServer(reading(begun)) as server:
+        server.pages = {**VLLM, page: say(b"{}", status)}
+        with pytest.raises(InputError, match="does not say what it is; run again when it answers"):
+            ask_server_for_base(base_model, split("Why?"), PLAIN, served(server), journal)
+        assert server.requests == []
+
+
+def test_a_server_with_a_version_and_a_broken_list_of_models_may_be_vllm(
+    base_model: BaseModel, begun: Any, journal: WorkFolder
+) -> None:
+    with ChatServer(reading(begun)) as server:
+        server.pages = {**VLLM, "/v1/models": say(b"Internal Server Error", 500)}
+        with pytest.raises(InputError, match="gives its version and no list of models"):
+            ask_server_for_base(base_model, split("Why?"), PLAIN, served(server), journal)
+        assert server.requests == []
+
+
+def test_transformers_serve_without_a_hub_cache_gets_text(
+    base_model: BaseModel, begun: Any, journal: WorkFolder
+) -> None:
+    with ChatServer(reading(begun)) as server:
+        server.pages = {"/v1/models": say(b"Internal Server Error", 500, Content_Type="text/plain; charset=utf-8")}
+        ask_server_for_base(base_model, split("Why?"), PLAIN, served(server), journal)
+        assert isinstance(server.requests[0]["prompt"], str)
 
 
 @pytest.mark.parametrize("count", [-1, 1, None])

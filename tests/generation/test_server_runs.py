@@ -18,7 +18,7 @@ from med_lora.datasets.work_folder import WorkFolder
 from med_lora.errors import InputError
 from med_lora.pipelines.evaluation.answers.server import ask_server_for_base, ask_server_for_tuned
 from tests import recipes
-from tests.generation.served import PLAIN, QUESTIONS, reading, served, split
+from tests.generation.served import PLAIN, QUESTIONS, VLLM, reading, served, split
 from tests.llm.server import MODEL, ChatHandler, ChatServer, Handler, endpoint, say
 
 
@@ -47,11 +47,31 @@ def test_an_interrupted_run_asks_for_what_is_missing(base_model: BaseModel, begu
         assert server.requests[5] == server.requests[2]
 
 
-def test_answers_that_are_all_kept_need_no_server(base_model: BaseModel, begun: Any, journal: WorkFolder) -> None:
+def test_answers_that_are_all_kept_are_not_asked_again(base_model: BaseModel, begun: Any, journal: WorkFolder) -> None:
     with ChatServer(reading(begun)) as server:
-        first = ask_server_for_base(base_model, split(*QUESTIONS), PLAIN, served(server), journal)
-    again = ask_server_for_base(base_model, split(*QUESTIONS), PLAIN, served(server), journal)
+        server.pages = VLLM
+        first, again = (
+            ask_server_for_base(base_model, split(*QUESTIONS), PLAIN, served(server), journal) for _ in range(2)
+        )
+        assert len(server.requests) == len(QUESTIONS)
     assert again.equals(first)
+    assert set(again["engine"]) == {f"openai {MODEL} (vllm 0.32.0)"}
+    with pytest.raises(InputError, match="No server answers"):  # nothing says whose answers the kept ones would be
+        ask_server_for_base(base_model, split(*QUESTIONS), PLAIN, served(server), journal)
+
+
+def test_answers_of_another_server_or_version_are_asked_anew(
+    base_model: BaseModel, begun: Any, journal: WorkFolder
+) -> None:
+    versions = ("0.32.0", "0.33.0", "0.33.0", None, "0.32.0")
+    engines = []
+    with ChatServer(reading(begun)) as server:
+        for version in versions:
+            server.pages = {} if version is None else VLLM | {"/version": {"version": version}}
+            engines += list(ask_server_for_base(base_model, split("Why?"), PLAIN, served(server), journal)["engine"])
+        assert [isinstance(asked["prompt"], str) for asked in server.requests] == [False, False, True]
+    names = [f"openai {MODEL}" + (f" (vllm {version})" if version else "") for version in versions]
+    assert engines == names
 
 
 def test_answers_of_an_adapter_trained_before_are_not_taken(

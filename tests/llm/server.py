@@ -31,8 +31,14 @@ class ChatHandler(BaseHTTPRequestHandler):
             self.close_connection = True  # the client has gone, as some scripts want
 
     def do_GET(self) -> None:
+        self.server.looked_up.append(self.path)
         page = self.server.pages.get(self.path)
-        self.reply(b"{}" if page is None else json.dumps(page).encode(), 404 if page is None else 200)
+        if not callable(page):
+            page = say(b"{}", 404) if page is None else say(json.dumps(page).encode())
+        try:
+            page(self)
+        except OSError:
+            self.close_connection = True
 
     def reply(self, body: bytes, status: int = 200, **headers: str) -> None:
         self.send_response(status)
@@ -49,7 +55,8 @@ class ChatHandler(BaseHTTPRequestHandler):
 class ChatServer(ThreadingHTTPServer):
     """Plays ``script`` request by request, its last entry for ever; ``requests`` holds what came in.
 
-    What is only looked up (GET) stands in ``pages``, by path.
+    What is only looked up (GET) stands in ``pages``, by path, as JSON or as a script's entry; ``looked_up`` holds the
+    paths.
     """
 
     daemon_threads = True
@@ -62,6 +69,7 @@ class ChatServer(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.pages: dict[str, Any] = {}
+        self.looked_up: list[str] = []
         self.under_way = self.most_under_way = 0
         self._guard = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -121,6 +129,12 @@ def say(body: bytes, status: int = 200, **headers: str) -> Handler:
 
 def answer(content: str = "fine", **changes: Any) -> Handler:
     return say(chat_completion(content, **changes))
+
+
+def in_turn(*plays: Handler) -> Handler:
+    """Plays each once, and the last for ever."""
+    left = list(plays)
+    return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
 
 
 def hang_up(handler: ChatHandler) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -10,10 +12,24 @@ from typing import Any
 
 import pytest
 
+from med_lora.errors import InputError
 from med_lora.llm.answers import Completion, Failure, Request, usable, written
-from med_lora.llm.client import ChatClient
-from tests.llm.server import MODEL, SAMPLING, ChatServer, answer, chat_completion, endpoint, say, text_completion
+from med_lora.llm.client import MAX_RESPONSE_BYTES, ChatClient
+from tests.llm.server import (
+    MODEL,
+    SAMPLING,
+    ChatServer,
+    answer,
+    chat_completion,
+    endpoint,
+    hang_up,
+    hang_up_in_the_body,
+    in_turn,
+    say,
+    text_completion,
+)
 
+SILENT = r"^The server at http://127\.0\.0\.1:\d+/v1 does not say what it is; run again when it answers\.$"
 PROMPT = Request(({"role": "prompt", "content": "Question: What is gout?\nAnswer:"},), tokens=(5, 6, 7))
 
 
@@ -92,17 +108,57 @@ def test_what_a_server_tells_of_itself_is_looked_up() -> None:
         assert client.look_up(server.base_url.replace("/v1", "/version")) == {"version": "1"}
         assert client.look_up("absent") is None
         assert server.requests == []
-    assert client.look_up("models") is None
+    with pytest.raises(InputError, match=SILENT):
+        client.look_up("models")  # closed
 
 
-def test_a_look_up_never_fails() -> None:
+def look_up(page: Any, **changes: Any) -> tuple[Any, int]:
+    """What a look-up of ``page`` gives, or its error says, and after how many requests; no time passes between."""
+    with ChatServer(answer()) as server:
+        server.pages = {"/v1/models": page}
+        client = ChatClient(endpoint(server.base_url, **changes), SAMPLING, sleep=lambda _: asyncio.sleep(0))
+        try:
+            return client.look_up("models"), server.looked_up.count("/v1/models")
+        except InputError as error:
+            return str(error), server.looked_up.count("/v1/models")
+        finally:
+            client.close()
+
+
+def test_a_page_that_is_not_there_or_no_json_is_none() -> None:
+    for status in (302, 400, 401, 403, 404, 405, 410):
+        assert look_up(say(b'{"data": []}', status)) == (None, 1)
+    for body in (b"", b"<html>", b"\xff", b"[" * 100_000):
+        assert look_up(say(body)) == (None, 1)
+
+
+def test_a_broken_page_is_none_once_it_stays_broken() -> None:
+    """As of `transformers serve` without a hub cache: its list of models is an internal server error."""
+    broken = say(b"Internal Server Error", 500, Content_Type="text/plain; charset=utf-8")
+    assert look_up(broken) == (None, 3)
+    assert look_up(in_turn(broken, say(b'{"data": [5]}'))) == ({"data": [5]}, 2)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_busy_server_is_asked_again_and_never_taken_for_one_without_the_page(status: int) -> None:
+    busy = say(b"{}", status)
+    assert look_up(in_turn(busy, busy, say(b'{"data": [5]}'))) == ({"data": [5]}, 3)
+    error, asked = look_up(busy)
+    assert (re.search(SILENT, error) is not None, asked) == (True, 3)
+
+
+def test_a_look_up_that_is_not_read_to_its_end_is_an_error() -> None:
+    unread = say(b"x" * (MAX_RESPONSE_BYTES + 1)), say(b"x", 503, Content_Encoding="br")  # a gateway's page, say
+    for cut in (hang_up, hang_up_in_the_body, *unread):
+        assert re.search(SILENT, look_up(cut)[0])
+    error, asked = look_up(lambda _: time.sleep(0.3), deadline_s=0.1, retries=1)
+    assert (re.search(SILENT, error) is not None, asked) == (True, 2)
+
+
+def test_a_look_up_where_nobody_listens_is_an_error() -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"
-        closed = ChatClient(endpoint(url), SAMPLING)
-        assert closed.look_up("models") is None
-        closed.close()
-        deaf.listen()  # takes the connection, and never answers
-        silent = ChatClient(endpoint(url, deadline_s=0.2), SAMPLING)
-        assert silent.look_up("models") is None
-        silent.close()
+        client = ChatClient(endpoint(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"), SAMPLING)
+        with pytest.raises(InputError, match="No server answers at"):
+            client.look_up("models")
+        client.close()

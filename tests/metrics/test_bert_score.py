@@ -79,6 +79,17 @@ def test_each_score_stays_with_its_pair_however_pairs_are_ordered(encoder: Encod
     assert score(encoder, [many[place] for place in order]) == pytest.approx(straight[order], abs=1e-5)
 
 
+def test_scores_are_the_same_to_the_last_bit_however_pairs_are_ordered(encoder: Encoder) -> None:
+    many = [
+        (f"{answer} {'toe ' * (number % 5)}{number}", reference) for number in range(30) for answer, reference in PAIRS
+    ]
+    many += many[::7]
+    straight = score(encoder, many)
+    for seed in range(3):
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(len(many))
+        assert np.array_equal(score(encoder, [many[place] for place in order]), straight[order])
+
+
 def test_scores_do_not_depend_on_the_batch(encoder: Encoder) -> None:
     alone = np.vstack([score(encoder, [pair], batch=1) for pair in PAIRS])
     assert score(encoder, PAIRS, batch=16) == pytest.approx(alone, abs=1e-5)

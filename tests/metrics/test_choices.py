@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from med_lora.metrics.choices import choice_metrics, list_options, read_choice
+from med_lora.metrics.choices import choice_metrics, list_options, read_choice, read_options
 
 QUESTION = "Which drug suits?\nA. Ampicillin\nB. Ceftriaxone\nC. Ciprofloxacin\nD. Nitrofurantoin\nE. E. coli vaccine"
 OPTIONS = list_options(QUESTION, "D")
@@ -83,6 +83,31 @@ def test_options_are_the_lines_of_the_question() -> None:
     assert OPTIONS["D"] == "Nitrofurantoin"
     assert list("".join(OPTIONS)) == ["A", "B", "C", "D", "E"]
     assert list(DECISIONS) == ["yes", "no", "maybe"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("H. pylori was found.\nWhich drug?\n", {"A": "Iron", "C": "Zinc"}),
+        ("Which drug?\nH. pylori was found.\n", {"A": "Iron", "C": "Zinc"}),
+        ("Which drug?\nA. baumannii was found.\n", {"A": "Iron", "C": "Zinc"}),
+        ("Which drug? ", {}),
+    ],
+)
+def test_a_line_of_the_stem_is_no_option(stem: str, expected: dict[str, str]) -> None:
+    options = read_options(f"{stem}A. Iron\nC. Zinc")
+    assert options == expected
+    assert list(options) == sorted(expected)
+
+
+@pytest.mark.parametrize("question", ["", "What is gout?", "H. pylori was found.", "Which?\nA. Iron\nB. Zinc\nWhy?"])
+def test_without_option_lines_at_its_end_a_question_has_no_options(question: str) -> None:
+    assert read_options(question) == {}
+
+
+def test_the_name_of_a_bacterium_in_the_stem_is_not_chosen() -> None:
+    options = list_options("H. pylori was found.\nWhat is next?\nA. Its eradication\nB. Rest", "A")
+    assert read_choice("H. pylori eradication", options) is None
 
 
 def test_a_question_without_option_lines_may_be_answered_with_a_to_e() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from med_lora.metrics.corpus import corpus_metrics, count_pairs, score_arms, torchmetrics_bleu
+from med_lora.metrics.corpus import corpus_metrics, score_arms, torchmetrics_bleu
+from med_lora.metrics.lexical import STATISTICS, LexicalScorer
 from med_lora.metrics.ngrams import BLEU_WIDTH
 from med_lora.statistics.resampling import resample
 from tests import recipes
@@ -19,24 +20,36 @@ PAIRS = list(zip(ANSWERS, REFERENCES, strict=True))
 IDS = [f"pair:{place}" for place in range(len(SCORED))]
 GROUPS = pd.Series([0, 0, 1, 2, 3, 4, 5, 5, 6, 7], index=IDS)
 # sacrebleu 2.6.0 (BLEU() and CHRF()) and torchmetrics 1.9.0 (functional.text.bleu_score) called on all texts
-EXPECTED = {"bleu": 16.380427777767181, "sacrebleu": 18.529076870196487, "chrf": 46.249587856862}
+EXPECTED = {"bleu_unsmoothed": 16.380427777767181, "sacrebleu": 18.529076870196487, "chrf": 46.249587856862}
 
 
 def tabulate(answers: list[str], arm: str = "tuned") -> pd.DataFrame:
-    return pd.DataFrame({"id": IDS, "arm": arm, "answer": answers, "reference": REFERENCES})
+    """Statistics of ten pairs."""
+    counted = count(list(zip(answers, REFERENCES, strict=True)))
+    counted.insert(0, "id", IDS)
+    counted.insert(1, "arm", arm)
+    return counted
 
 
-def score(texts: pd.DataFrame, excluded: set[str] = frozenset(), groups: pd.Series = GROUPS) -> pd.DataFrame:
-    means = pd.DataFrame({(arm, "rouge1"): np.linspace(0, 1, 10) for arm in dict.fromkeys(texts["arm"])}, index=IDS)
-    return score_arms(texts, means, groups, excluded, recipes.evaluation()).set_index(["arm", "metric"])
+def count(pairs: list[tuple[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        LexicalScorer(1.0).score(pairs)[1], columns=[name for names in STATISTICS.values() for name in names]
+    )
+
+
+def score(statistics: pd.DataFrame, excluded: set[str] = frozenset(), groups: pd.Series = GROUPS) -> pd.DataFrame:
+    means = pd.DataFrame(
+        {(arm, "rouge1"): np.linspace(0, 1, 10) for arm in dict.fromkeys(statistics["arm"])}, index=IDS
+    )
+    return score_arms(statistics, means, groups, excluded, recipes.evaluation()).set_index(["arm", "metric"])
 
 
 def test_scores_equal_the_reference_implementations() -> None:
     found = score(tabulate(ANSWERS)).loc["tuned"]
     for metric, value in EXPECTED.items():
-        assert found.loc[metric, "value"] == pytest.approx(value, abs=1e-5 if metric == "bleu" else 1e-9)
+        assert found.loc[metric, "value"] == pytest.approx(value, abs=1e-5 if metric == "bleu_unsmoothed" else 1e-9)
     assert found.loc["rouge1", "value"] == pytest.approx(0.5)
-    assert "torchmetrics 1." in found.loc["bleu", "signature"]
+    assert "torchmetrics 1." in found.loc["bleu_unsmoothed", "signature"]
     assert "eff:no|tok:13a|smooth:exp|version:2." in found.loc["sacrebleu", "signature"]
     assert (found["n"] == 10).all()
     assert ((found["low"] < found["value"]) & (found["value"] < found["high"])).all()
@@ -45,8 +58,7 @@ def test_scores_equal_the_reference_implementations() -> None:
 def test_torchmetrics_and_sacrebleu_agree_where_words_are_cut_alike() -> None:
     from torchmetrics.functional.text import sacre_bleu_score
 
-    sums = count_pairs(PAIRS).sum(axis=0)
-    of_13a = sums[BLEU_WIDTH : 2 * BLEU_WIDTH]
+    of_13a = count(PAIRS)[list(STATISTICS["sacrebleu"])].sum().to_numpy()
     library = float(sacre_bleu_score(ANSWERS, [[reference] for reference in REFERENCES]))
     assert torchmetrics_bleu(of_13a) == pytest.approx(100 * library, abs=1e-4)
     assert torchmetrics_bleu(of_13a) == pytest.approx(EXPECTED["sacrebleu"], abs=1e-5)
@@ -57,7 +69,7 @@ def test_every_draw_is_the_score_of_resampled_texts() -> None:
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    counted = count_pairs(PAIRS)
+    counted = count(PAIRS).to_numpy()
     # a column of powers says which pairs a draw took, and how often
     marks = 16.0 ** np.arange(10)
     columns = pd.MultiIndex.from_tuples([("tuned", str(place)) for place in range(counted.shape[1] + 1)])
@@ -81,9 +93,11 @@ def test_excluded_pairs_count_in_the_scores_over_all_alone() -> None:
     assert (found["n_all"] == 10).all()
     assert found.loc[("tuned", "sacrebleu"), "value_all"] == pytest.approx(EXPECTED["sacrebleu"])
     assert found.loc[("tuned", "sacrebleu"), "value"] > EXPECTED["sacrebleu"] + 1  # they had no words to match
-    perfect = found.loc["shuffled_reference"].loc[["bleu", "sacrebleu", "chrf"], ["value", "low", "high", "low_all"]]
+    perfect = found.loc["shuffled_reference"].loc[
+        ["bleu_unsmoothed", "sacrebleu", "chrf"], ["value", "low", "high", "low_all"]
+    ]
     assert perfect.to_numpy() == pytest.approx(100)
-    assert list(found.loc["tuned"].index) == ["bleu", "sacrebleu", "chrf", "rouge1"]
+    assert list(found.loc["tuned"].index) == ["bleu_unsmoothed", "sacrebleu", "chrf", "rouge1"]
 
 
 @pytest.mark.filterwarnings("error")
@@ -101,6 +115,15 @@ def test_intervals_need_two_groups_and_scores_a_pair() -> None:
 def test_an_arm_of_empty_answers_scores_zero() -> None:
     found = score(tabulate([""] * 10)).drop(index=("tuned", "rouge1"))
     assert (found[["value", "low", "high"]] == 0).all(axis=None)
+
+
+def test_draws_of_counts_are_whole_whatever_the_threads_of_the_sum() -> None:
+    counted = count(PAIRS).set_axis(IDS)
+    items = pd.concat({"tuned": counted, "base": counted * 10**9 + 1}, axis=1)
+    draws = resample(items, GROUPS, 50, seed=5)
+    assert (draws.draws == np.floor(draws.draws)).all()
+    first = len(counted.columns)
+    assert np.array_equal(draws.draws[:, first:], draws.draws[:, :first] * 10**9 + draws.sizes[:, None])
 
 
 def test_the_order_of_rows_changes_nothing() -> None:

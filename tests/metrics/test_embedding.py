@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from med_lora.datasets.encoder import Encoder, EncoderDataset
+from med_lora.metrics import embedding
 from med_lora.metrics.bert_score import BertScorer
 from med_lora.metrics.embedding import count_cut, describe_reading, embedding_metric, similarities
 from tests.encoders import POSITIONS, write_encoder
@@ -32,7 +34,7 @@ def encoder(handle: Encoder) -> Any:
 def test_without_a_stated_pooling_it_is_the_cosine_of_mean_token_states(handle: Encoder, encoder: Any) -> None:
     import torch
 
-    tokenizer, model = handle.tokenizer(), handle.model("float32").eval()
+    tokenizer, model = handle.tokenizer(), handle.text_encoder().eval()
     with torch.inference_mode():
         means = [
             [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0) for text in side]
@@ -65,6 +67,15 @@ def test_the_signature_names_encoder_pooling_and_package() -> None:
     signature = embedding_metric("minilm@0123", "pooling:mean|at most 256 tokens").signature
     assert signature.startswith("cosine of sentence embeddings|minilm@0123|pooling:mean|at most 256 tokens|fp32|")
     assert "||" not in embedding_metric("minilm@absent", "", missing="it is not there").signature
+
+
+def test_where_the_package_is_missing_the_signature_lacks_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(embedding, "version", find)
+    metric = embedding_metric("minilm@0123", "", missing="The package sentence-transformers is not installed")
+    assert metric.signature == "cosine of sentence embeddings|minilm@0123|fp32|sentence-transformers"
 
 
 def test_a_real_encoder_finds_a_paraphrase_closer_than_another_subject() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from med_lora.metrics.lexical import NAMES, LexicalScorer, lexical_metrics, score_pair
+from med_lora.metrics.lexical import NAMES, STATISTICS, LexicalScorer, lexical_metrics, score_pair
 from med_lora.metrics.meteor import Meteor
 
 from .pairs import SCORED, Scored
@@ -34,7 +34,8 @@ def test_scores_equal_the_reference_implementations(pair: Scored) -> None:
 def test_scores_of_many_pairs_are_those_of_each() -> None:
     scorer = LexicalScorer(1.0, Meteor(None))
     assert scorer.names == (*NAMES, "meteor_exact_stem")
-    table = scorer.score([(pair.answer, pair.reference) for pair in SCORED])
+    table, statistics = scorer.score([(pair.answer, pair.reference) for pair in SCORED])
+    assert statistics.shape == (len(SCORED), sum(map(len, STATISTICS.values())))
     assert table[:, 7] == pytest.approx([pair.meteor_exact_stem for pair in SCORED], abs=1e-12)
     for row, pair in zip(table, SCORED, strict=True):
         assert dict(zip(NAMES, row[:7], strict=True)) == score_pair(pair.answer, pair.reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,20 @@ def test_a_copy_that_is_not_whole_cannot_be_read(tmp_path: Path, monkeypatch: py
         assert files is not None
         with pytest.raises(InputError, match=r"WordNet in .* cannot be read"):
             WordNet(files)
+
+
+def test_a_copy_that_cannot_be_begun_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(folder: Path, *given: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    system = write_wordnet(tmp_path / "system")
+    with monkeypatch.context() as full:
+        full.setattr(Path, "mkdir", fill)
+        with find_wordnet(system) as files:
+            assert files is not None
+            assert not list(Path(files.folder).iterdir())
+            with pytest.raises(InputError, match=r"WordNet in .* cannot be read \(LookupError\)"):
+                WordNet(files)
 
 
 def test_where_there_is_no_wordnet_there_is_none(tmp_path: Path) -> None:

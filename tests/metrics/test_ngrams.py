@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from med_lora.metrics import ngrams
+from med_lora.metrics.lexical import STATISTICS, LexicalScorer
 
 pieces = st.sampled_from(["gout", "Gout", "pain", "toe,", "5 mg", "1,000", "β-cell", "é", ".", "?!", "&amp;", "\n"])
 texts = st.lists(pieces, max_size=14).map(" ".join)
 corpora = st.lists(st.tuples(texts, texts), min_size=1, max_size=5)
 
 
-def words(answer: str, reference: str) -> list[int]:
-    return ngrams.match_words(*(ngrams.count_words(ngrams.bleu_tokens(text)) for text in (answer, reference)))
+def statistics(pairs: list[tuple[str, str]]) -> dict[str, np.ndarray]:
+    table = LexicalScorer(1.0).score(pairs)[1]
+    ends = np.cumsum([len(names) for names in STATISTICS.values()])[:-1]
+    return dict(zip(STATISTICS, np.split(table, ends, axis=1), strict=True))
 
 
-def characters(answer: str, reference: str) -> list[int]:
-    return ngrams.match_characters(*(ngrams.count_characters(text) for text in (answer, reference)))
+def count(units: Sequence[str], order: int) -> Counter[Any]:
+    return Counter(tuple(units[start : start + order]) for start in range(len(units) - order + 1))
+
+
+@given(corpora)
+@settings(max_examples=80, deadline=None)
+def test_every_statistic_is_that_of_bags_of_ngrams(pairs: list[tuple[str, str]]) -> None:
+    found = statistics(pairs)
+    for row, pair in enumerate(pairs):
+        for metric, cut, longest in (
+            ("bleu", str.split, 4),
+            ("sacrebleu", ngrams.bleu_tokens, 4),
+            ("chrf", lambda text: "".join(text.split()), 6),
+        ):
+            left, right = ([count(cut(text), n) for n in range(1, longest + 1)] for text in pair)
+            expected = {"answer": left[0].total(), "reference": right[0].total()}
+            for n, (answer, reference) in enumerate(zip(left, right, strict=True), 1):
+                expected |= {f"matched_{n}": (answer & reference).total(), f"found_{n}": answer.total()}
+                # sacrebleu counts no n-gram of the answer where the reference has none to match
+                expected |= {f"answer_{n}": answer.total() * bool(reference), f"reference_{n}": reference.total()}
+            values = dict(zip(STATISTICS[metric], found[metric][row].tolist(), strict=True))
+            assert values == {name: expected[name.removeprefix(f"{metric}_")] for name in values}
+
+
+def test_pairs_share_no_ngrams_with_each_other() -> None:
+    texts = [np.array(text) for text in ([1, 2], [3], [3, 1, 2], [], [2**40, 7])]
+    answers, references = [texts[0], texts[1], texts[4]], [texts[2], texts[3].astype(np.int64), texts[4]]
+    assert ngrams.match_ngrams(answers, references, 3).tolist() == [[2, 1, 0], [0, 0, 0], [2, 1, 0]]
+
+
+def test_characters_beyond_the_first_plane_and_broken_ones_are_one_each() -> None:
+    assert ngrams.number_characters("a \U0001f9ec\n\ud800").tolist() == [0x61, 0x1F9EC, 0xD800]
 
 
 @given(corpora)
@@ -29,8 +66,8 @@ def test_sentences_and_corpora_score_as_in_sacrebleu(pairs: list[tuple[str, str]
     from sacrebleu.metrics.chrf import CHRF
 
     answers, references = (list(column) for column in zip(*pairs, strict=True))
-    of_words = np.array([words(*pair) for pair in pairs])
-    of_characters = np.array([characters(*pair) for pair in pairs])
+    counted = statistics(pairs)
+    of_words, of_characters = counted["sacrebleu"], counted["chrf"]
     sentence = BLEU(effective_order=True)
     expected = [sentence.sentence_score(answer, [reference]).score for answer, reference in pairs]
     assert ngrams.bleu(of_words, effective_order=True) == pytest.approx(expected, abs=1e-9)

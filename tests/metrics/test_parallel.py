@@ -33,33 +33,36 @@ def test_pairs_are_scored_in_the_order_given_and_equal_ones_once(system: Path, m
     scored = []
     score = parallel.LexicalScorer.score
 
-    def record(self: parallel.LexicalScorer, pairs: parallel.Pairs) -> parallel.Floats:
+    def record(self: parallel.LexicalScorer, pairs: parallel.Pairs) -> parallel.Part:
         scored.extend(pairs)
         return score(self, pairs)
 
     monkeypatch.setattr(parallel.LexicalScorer, "score", record)
-    names, scores, metrics = score_many([*PAIRS, *PAIRS[::-1]], 1.2, processes=1)
+    names, scores, statistics, metrics = score_many([*PAIRS, *PAIRS[::-1]], 1.2, processes=1)
     assert sorted(scored) == sorted(PAIRS)
     assert names == (*NAMES, "meteor")
     assert sorted(metric.name for metric in metrics) == sorted(names)
     assert np.array_equal(scores[:10], scores[:9:-1])
+    assert np.array_equal(statistics[:10], statistics[:9:-1])
+    assert np.array_equal(statistics[:10], parallel.LexicalScorer(1.0).score(PAIRS)[1])
     for row, pair in zip(scores, PAIRS, strict=False):
         assert dict(zip(NAMES, row[:7], strict=True)) == score_pair(*pair, rouge_beta=1.2)
 
 
 def test_several_processes_give_the_same_scores(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names, expected, metrics = score_many(PAIRS, 1.2, processes=2)
+    expected = score_many(PAIRS, 1.2, processes=2)
     monkeypatch.setattr(parallel, "PAYS_FROM", 5)
     monkeypatch.setattr(parallel, "CHUNK", 3)
     monkeypatch.setattr(parallel.LexicalScorer, "score", lambda *_: pytest.fail("this process had no pairs to score"))
-    found_names, found, found_metrics = score_many(PAIRS, 1.2, processes=2)
-    assert (found_names, found_metrics) == (names, metrics)
-    assert np.array_equal(found, expected)
+    found = score_many(PAIRS, 1.2, processes=2)
+    assert (found.names, found.metrics) == (expected.names, expected.metrics)
+    assert np.array_equal(found.scores, expected.scores)
+    assert np.array_equal(found.statistics, expected.statistics)
 
 
 def test_a_wordnet_that_cannot_be_read_is_missing_and_the_rest_goes_on(system: Path) -> None:
     (system / "data.noun").write_text("")
-    names, scores, metrics = score_many(PAIRS, 1.0, processes=1)
+    names, scores, _, metrics = score_many(PAIRS, 1.0, processes=1)
     assert names == (*NAMES, "meteor_exact_stem")
     assert np.isfinite(scores).all()
     missing = {metric.name: metric.missing for metric in metrics if metric.missing}

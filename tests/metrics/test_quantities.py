@@ -56,6 +56,7 @@ def test_doses_are_read_in_one_unit_each(text: str, doses: list[tuple[str, str]]
         ("B12, COVID-19, HbA1c, omega-3 and H1N1", set()),
         ("one of them", set()),
         ("1. Rest\n2. Drink", set()),
+        ("1. Rest\n \n\n\t2. Drink\n\n 3 times", {"3"}),
     ],
 )
 def test_numbers_are_values_and_neither_names_nor_numerals_of_a_list(text: str, expected: set[str]) -> None:

@@ -12,7 +12,6 @@ from med_lora.datasets.errors import DatasetInputError
 from med_lora.errors import InputError
 
 if TYPE_CHECKING:
-    import torch
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel
 
@@ -35,13 +34,13 @@ class Encoder(BaseModel):
             return f"{self.source}@{self.revision[:12]}"
         return f"{Path(self.source).name}@{'absent' if self.sha256 is None else self.sha256[:12]}"
 
-    def model(self, dtype: torch.dtype | str, **options: Any) -> PreTrainedModel:
-        """Load the encoder from safetensors, in ``dtype``, without a head."""
+    def text_encoder(self) -> PreTrainedModel:
+        """Load the encoder from safetensors, in fp32, without a head."""
         from transformers import AutoModel
 
         with self._explained("encoder"):
             return AutoModel.from_pretrained(  # type: ignore[no-any-return]
-                self.source, dtype=dtype, trust_remote_code=False, use_safetensors=True, **self._origin(), **options
+                self.source, dtype="float32", trust_remote_code=False, use_safetensors=True, **self._origin()
             )
 
     def sentence_encoder(self, device: str) -> SentenceTransformer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,24 +30,34 @@ class Server:
 
     @property
     def name(self) -> str:
-        """For the record; empty where nothing is known."""
+        """For the record and the cache's key; empty where nothing is known."""
         words = ["vllm"] if self.is_vllm else ["server"] if self.version else []
         return " ".join([*words, self.version or ""]).strip()
 
 
 def identify_server(client: ChatClient) -> Server:
-    """What stands in the server's list of models and at its ``/version``; neither need exist."""
+    """What stands in the server's list of models and at its ``/version``; neither need exist.
+
+    Raises:
+        InputError: if the server does not answer, or there is a version, as vLLM gives one, without such a list.
+    """
     models = client.look_up("models")
     cards = models.get("data") if isinstance(models, dict) else None
     owners = [card.get("owned_by") for card in cards if isinstance(card, dict)] if isinstance(cards, list) else []
     parts = urlsplit(client.origin)
     answer = client.look_up(f"{parts.scheme}://{parts.netloc}/version")
     version = answer.get("version") if isinstance(answer, dict) else None
-    return Server("vllm" in owners, version if isinstance(version, str) else None)
+    version = version if isinstance(version, str) else None
+    if models is None and version is not None:
+        raise InputError(
+            f"The server at {client.origin} gives its version and no list of models, so that it may be vLLM or not; "
+            f"check the key, and run again when {client.origin}/models answers."
+        )
+    return Server("vllm" in owners, version)
 
 
 class ServedModel:
-    """An ``Answerer`` of plain prompts; what the server is, is looked up before the first of them.
+    """An ``Answerer`` of plain prompts, once ``connect`` has looked up what the server is.
 
     To vLLM a prompt goes as token ids. Other servers get its text, and only if this model's tokenizer makes exactly
     the expected tokens of it, special tokens included, as the server will: so BOS is never doubled. Either way the
@@ -89,36 +98,27 @@ class ServedModel:
         self._decoding = decoding
         self._tokenizer = tokenizer
         self._ends = list(ends)
-        self._server: Server | None = None
-        self._client = self._connect()
-        self._closed = False
-        self._lock = threading.Lock()
+        self._server = Server(is_vllm=False, version=None)
+        self._client = self._make_client()
 
-    @property
-    def server(self) -> Server:
-        """What answers at the address, looked up once.
+    def connect(self) -> None:
+        """Look up what answers at the address; its name and version enter ``settings``, and so the cache's key.
 
         Raises:
-            InputError: if it is not known to do what the decoding asks.
+            InputError: if it does not say what it is, or is not known to do what the decoding asks.
         """
-        with self._lock:
-            if self._server is None:
-                server = identify_server(self._client)
-                if not server.is_vllm:
-                    _check_greedy(self._decoding, self.origin)
-                self._client.close()
-                self._client = self._connect(server)
-                self._server = server
-                if self._closed:
-                    self._client.close()
-        return self._server
+        self._server = identify_server(self._client)
+        if not self._server.is_vllm:
+            _check_greedy(self._decoding, self.origin)
+        self.settings = {**self.settings, "server": self._server.name}
+        self._client.close()
+        self._client = self._make_client()
 
     @property
     def engine(self) -> str:
-        """The model's name and, where something answers that tells, the server's and its version."""
-        with self._lock:
-            server = self._server or identify_server(self._client)
-        return f"openai {self.model}" + (f" ({server.name})" if server.name else "")
+        """The model's name and, where the server tells, the server's and its version."""
+        name = self._server.name
+        return f"openai {self.model}" + (f" ({name})" if name else "")
 
     def answer(self, request: Request) -> Completion | Failure:
         """Ask once; the prompt's text and tokens are those of ``request``.
@@ -126,7 +126,7 @@ class ServedModel:
         Raises:
             InputError: if the server would read, or has read, other tokens, or would fail every further call too.
         """
-        if not self.server.is_vllm:
+        if not self._server.is_vllm:
             self._check_text(request)
         result = self._client.answer(request)
         if isinstance(result, Completion) and result.prompt_tokens != len(request.tokens):
@@ -139,15 +139,14 @@ class ServedModel:
 
     def close(self) -> None:
         """End the calls under way."""
-        self._closed = True
         self._client.close()
 
-    def _connect(self, server: Server | None = None) -> ChatClient:
+    def _make_client(self) -> ChatClient:
         given = self._decoding
         sampling = SamplingParams(temperature=given.temperature, seed=given.seed, max_tokens=given.max_new_tokens)
         # whatever a request leaves open, a server fills from the model's generation_config.json
         extra: dict[str, Any] = {"top_p": given.top_p, "frequency_penalty": 0.0}
-        if server and server.is_vllm:
+        if self._server.is_vllm:
             extra |= {
                 "top_k": -1 if given.top_k is None else given.top_k,
                 "min_p": 0.0,
@@ -155,7 +154,7 @@ class ServedModel:
                 "repetition_penalty": 1.0,
                 "stop_token_ids": self._ends,
             }
-        return ChatClient(self._endpoint, sampling, extra=extra, sends_tokens=bool(server and server.is_vllm))
+        return ChatClient(self._endpoint, sampling, extra=extra, sends_tokens=self._server.is_vllm)
 
     def _check_text(self, request: Request) -> None:
         ids = self._tokenizer(request.messages[0]["content"], verbose=False)["input_ids"]

@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from med_lora.errors import InputError
 from med_lora.llm.answers import Completion, Failure, Kind, Request
@@ -22,6 +22,8 @@ from med_lora.parameters.llm import EndpointParams, SamplingParams
 
 if TYPE_CHECKING:
     from openai import APIStatusError
+
+Result = TypeVar("Result")
 
 MAX_RESPONSE_BYTES = 4 * 2**20
 LONGEST_LOOK_UP_S = 10.0
@@ -36,11 +38,14 @@ _FATAL = {
 
 
 class _FailedRequestError(Exception):
-    def __init__(self, kind: Kind, *, retry: bool = False, retry_after_s: float | None = None):
+    def __init__(
+        self, kind: Kind, *, retry: bool = False, retry_after_s: float | None = None, status: int | None = None
+    ):
         super().__init__(kind)
         self.failure = Failure(kind)
         self.retry = retry
         self.retry_after_s = retry_after_s
+        self.status = status
 
 
 class ChatClient:
@@ -114,14 +119,27 @@ class ChatClient:
             return Failure("hang_up")  # `close` was called; nobody reads this
 
     def look_up(self, address: str) -> Any:
-        """The JSON at an address of the endpoint's host, or None where none comes within 10 s or the deadline."""
+        """The JSON at an address of the endpoint's host; asked again as ``answer`` does, for at most 10 s each time.
+
+        Returns:
+            None where there is no such page (a 3xx or 4xx) or no JSON. A status of 500 that stays counts as no page:
+            `transformers serve` gives it where it has no hub cache to list; a busy server gives 429 or another 5xx.
+
+        Raises:
+            InputError: if no whole answer comes, or none but 429 or a 5xx other than 500.
+        """
+        silent = InputError(f"The server at {self.origin} does not say what it is; run again when it answers.")
         with self._lock:
             if self._closed:
-                return None
+                raise silent
             future = asyncio.run_coroutine_threadsafe(self._look_up(address), self._loop)
         try:
-            return json.loads(future.result())
-        except (CancelledError, ValueError):
+            body = future.result()
+        except (CancelledError, _FailedRequestError):
+            raise silent from None
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
             return None
 
     def close(self) -> None:
@@ -143,45 +161,56 @@ class ChatClient:
         await self._client.close()
 
     async def _answer(self, request: Request) -> Completion | Failure:
+        async def ask() -> Completion | Failure:
+            started = time.perf_counter()
+            response = await self._receive(self._send(request))
+            result = parse_response(response.http_response.content)
+            seconds = time.perf_counter() - started
+            return replace(result, seconds=seconds) if isinstance(result, Completion) else result
+
+        try:
+            return await self._persist(ask, request, self._endpoint.deadline_s)
+        except _FailedRequestError as error:
+            if error.status in _FATAL:
+                raise self._explain_fatal(error.status) from None
+            return error.failure
+
+    async def _persist(self, ask: Callable[[], Awaitable[Result]], request: Request, deadline_s: float) -> Result:
+        """What ``ask`` returns, tried again where that may help; the wait between is that of ``request``."""
         attempt = 0
         while True:
             try:
-                async with asyncio.timeout(self._endpoint.deadline_s):
-                    started = time.perf_counter()
-                    result = parse_response(await self._ask(request))
-                    seconds = time.perf_counter() - started
-                    return replace(result, seconds=seconds) if isinstance(result, Completion) else result
+                async with asyncio.timeout(deadline_s):
+                    return await ask()
             except TimeoutError:
                 error = _FailedRequestError("timeout", retry=True)
             except _FailedRequestError as failed:
                 error = failed
             if not error.retry or attempt == self._endpoint.retries:
-                return error.failure
+                raise error
             await self._sleep(_wait_s(request, attempt, error.retry_after_s))
             attempt += 1
 
-    async def _ask(self, request: Request) -> bytes:
-        """Body of a response with status 200."""
+    async def _receive(self, response: Awaitable[Any]) -> Any:
+        """A response with status 200."""
         import httpx2
         import openai
 
         from med_lora.llm.transport import BadResponseError
 
         try:
-            response = await self._send(request)
+            return await response
         # The errors of the package hold request and response: none of them is chained to what leaves here.
         except BadResponseError as error:
             raise _FailedRequestError(error.kind) from None
         except openai.APITimeoutError:
             raise _FailedRequestError("timeout", retry=True) from None
         except openai.APIStatusError as error:
-            raise self._explain_status(error) from None
+            raise _explain_status(error) from None
         except openai.APIConnectionError as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
                 raise InputError(explain_connection(error.__cause__, self.origin)) from None
             raise _FailedRequestError("hang_up") from None
-        body: bytes = response.http_response.content
-        return body
 
     async def _send(self, request: Request) -> Any:
         """The raw response to a chat, or to a lone prompt."""
@@ -204,33 +233,40 @@ class ChatClient:
         )
 
     async def _look_up(self, address: str) -> bytes:
+        """The body at ``address``; empty where there is no such page."""
         import httpx2
-        import openai
 
-        from med_lora.llm.transport import BadResponseError
+        async def ask() -> bytes:
+            body: bytes = (await self._receive(self._client.get(address, cast_to=httpx2.Response))).content
+            return body
 
         try:
-            async with asyncio.timeout(min(self._endpoint.deadline_s, LONGEST_LOOK_UP_S)):
-                response = await self._client.get(address, cast_to=httpx2.Response)
-        except (BadResponseError, openai.OpenAIError, TimeoutError):
-            return b""
-        body: bytes = response.content
-        return body
+            return await self._persist(
+                ask,
+                Request(({"role": "prompt", "content": address},)),
+                min(self._endpoint.deadline_s, LONGEST_LOOK_UP_S),
+            )
+        except _FailedRequestError as error:
+            if error.failure.kind in ("bad_request", "redirect") or error.status == 500:
+                return b""
+            raise
 
-    def _explain_status(self, error: APIStatusError) -> Exception:
-        status = error.status_code
-        if status == 429 or status >= 500:
-            after = _retry_after_s(error.response.headers.get("retry-after"))
-            kind: Kind = "rate_limited" if status == 429 else "server_error"
-            return _FailedRequestError(kind, retry=True, retry_after_s=after)
-        if status not in _FATAL:
-            return _FailedRequestError("redirect" if status < 400 else "bad_request")
+    def _explain_fatal(self, status: int) -> InputError:
         key = self._endpoint.api_key_variable
         return InputError(
             f"The server at {self.origin} {_FATAL[status]} (status {status}, model {self.model!r}, "
             f"{f'key from the environment variable {key}' if key else 'no key sent'}); mend these settings of the "
             "endpoint (answers got so far are kept)."
         )
+
+
+def _explain_status(error: APIStatusError) -> _FailedRequestError:
+    status = error.status_code
+    if status == 429 or status >= 500:
+        after = _retry_after_s(error.response.headers.get("retry-after"))
+        kind: Kind = "rate_limited" if status == 429 else "server_error"
+        return _FailedRequestError(kind, retry=True, retry_after_s=after, status=status)
+    return _FailedRequestError("redirect" if status < 400 else "bad_request", status=status)
 
 
 def _response_format(request: Request) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class BertScorer:
             InputError: if it has a decoder, or no such layer.
         """
         self._tokenizer = encoder.tokenizer()
-        self._model = encoder.model("float32").to(device).eval()
+        self._model = encoder.text_encoder().to(device).eval()
         if self._model.config.is_encoder_decoder:
             raise InputError(f"evaluation.bert_score.id {encoder.source} has a decoder; name an encoder alone.")
         self.layers = int(self._model.config.num_hidden_layers)
@@ -93,20 +93,20 @@ class BertScorer:
         Each token is matched with the most similar one of the other text (equations of section 3). As in the authors'
         package bert_score 0.3.13, the tokens that open and close a text can be matched but are not averaged, text
         beyond the encoder's positions is cut, and a pair with an empty text scores 0. Unlike there, padding is never
-        matched, so a score does not depend on the other texts of its batch.
+        matched, so a score does not depend on the other texts of its batch. Equal pairs are scored once, and all in an
+        order of their own: rounding differs with the batch, and must not follow the order given.
         """
         from tqdm import tqdm
 
-        order = sorted(range(len(answers)), key=lambda place: (len(references[place]), references[place]))
-        scores = np.zeros((len(answers), 3))
-        for start in tqdm(range(0, len(order), WINDOW), desc="BERTScore", unit=f" x {WINDOW} pairs", disable=None):
-            places = order[start : start + WINDOW]
-            # a reference that several arms answer is read once
-            texts = sorted({text for place in places for text in (answers[place], references[place])})
+        pairs = list(zip(answers, references, strict=True))
+        distinct = sorted(set(pairs), key=lambda pair: (len(pair[1]), pair[1], pair[0]))
+        scores: dict[tuple[str, str], tuple[float, float, float]] = {}
+        for start in tqdm(range(0, len(distinct), WINDOW), desc="BERTScore", unit=f" x {WINDOW} pairs", disable=None):
+            window = distinct[start : start + WINDOW]
+            texts = sorted({text for pair in window for text in pair})  # those that several pairs share are read once
             read = dict(zip(texts, self._read(texts), strict=True))
-            for place in places:
-                scores[place] = _match(read[answers[place]], read[references[place]])
-        return scores
+            scores |= {pair: _match(read[pair[0]], read[pair[1]]) for pair in window}
+        return np.array([scores[pair] for pair in pairs]).reshape(-1, 3)
 
     def _read(self, texts: Sequence[str]) -> list[_Text]:
         import torch

@@ -11,7 +11,7 @@ from string import ascii_uppercase
 from med_lora.metrics.definition import Metric
 
 DECISIONS = ("yes", "no", "maybe")
-_OPTION = re.compile(r"^([A-Z])\. (.+)$", re.MULTILINE)
+_OPTION = re.compile(r"([A-Z])\. (.+)")
 _MARKUP = re.compile(r"\\boxed\{([^{}]*)\}|[*_`$#]+")
 _WORD = re.compile(r"\w+")
 _NAMED = r"(?:answer|choice|option|conclusion|decision)"
@@ -31,15 +31,28 @@ def choice_metrics() -> list[Metric]:
     ]
 
 
+def read_options(question: str) -> dict[str, str]:
+    """Label and text of each option of a question, {} where it has none.
+
+    The options are its last lines ``A. text``, with ascending letters. A single such line belongs to the stem.
+    """
+    options: dict[str, str] = {}
+    for line in reversed(question.split("\n")):
+        option = _OPTION.fullmatch(line)
+        if option is None or (options and option[1] >= min(options)):
+            break
+        options[option[1]] = option[2]
+    return dict(sorted(options.items())) if len(options) > 1 else {}
+
+
 def list_options(question: str, choice: str) -> dict[str, str]:
     """Label and text of each option of a question, of which ``choice`` is the right one; a decision has no texts.
 
-    The options are the lines ``A. text`` of the question. Where these lack the right one, A to E and it serve, without
-    texts.
+    Where :func:`read_options` does not find the right one, A to E and it serve, without texts.
     """
     if choice in DECISIONS:
         return dict.fromkeys(DECISIONS, "")
-    options = {match[1]: match[2] for match in _OPTION.finditer(question)}
+    options = read_options(question)
     return options if choice in options else dict.fromkeys(sorted({*ascii_uppercase[:5], choice}), "")
 
 

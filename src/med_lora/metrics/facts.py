@@ -10,12 +10,13 @@ from med_lora.metrics.definition import Metric, lengthen
 
 
 def loss_metrics() -> list[Metric]:
-    """Metrics of the reference answers' losses; both are ratios of sums over pairs, not means of scores."""
+    """Metrics of the reference answers' losses: ratios of sums over pairs, not means of scores."""
     libraries = f"torch {version('torch')}|transformers {version('transformers')}"
     return [
         Metric(
             "perplexity", "loss", "lower", True, f"exp(sum of nll / sum of tokens)|answer tokens with EOS|{libraries}"
         ),
+        Metric("cross_entropy", "loss", "lower", False, f"sum of nll / sum of tokens|nats|{libraries}"),
         Metric(
             "bits_per_byte",
             "loss",

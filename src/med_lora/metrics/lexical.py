@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 
 from med_lora.metrics import ngrams
 from med_lora.metrics.definition import Metric
 from med_lora.metrics.meteor import Meteor
-from med_lora.metrics.ngrams import Floats
-from med_lora.metrics.overlap import common_subsequence, count_matches, count_ngrams, normalise, overlap_f, token_f1
+from med_lora.metrics.ngrams import CHARACTER_STATISTICS, WORD_STATISTICS, Counts, Floats
+from med_lora.metrics.overlap import common_subsequence, normalise, overlap_f, token_f1
 
 NAMES = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "exact_match", "token_f1")
+# of a pair, by the score of the corpus that is made of their sums
+STATISTICS = {
+    metric: tuple(f"{metric}_{name}" for name in names)
+    for metric, names in (("bleu", WORD_STATISTICS), ("sacrebleu", WORD_STATISTICS), ("chrf", CHARACTER_STATISTICS))
+}
 ANALYSED = 64  # texts whose words stay counted: a reference, and control answers that recur
 
 
@@ -40,7 +43,7 @@ def lexical_metrics(rouge_beta: float, meteor: Meteor) -> list[Metric]:
 
 def score_pair(answer: str, reference: str, rouge_beta: float = 1.0) -> dict[str, float]:
     """Scores of one answer by name, without METEOR; see :class:`LexicalScorer`."""
-    row = _plain_scorer(rouge_beta).score([(answer, reference)])[0]
+    row = _plain_scorer(rouge_beta).score([(answer, reference)])[0][0]
     return dict(zip(NAMES, row.tolist(), strict=True))
 
 
@@ -53,11 +56,10 @@ def _plain_scorer(rouge_beta: float) -> LexicalScorer:
 class _Text:
     """What the metrics count of a text."""
 
-    rouge: list[str]
-    unigrams: Counter[Any]
-    bigrams: Counter[Any]
-    words: list[Counter[Any]]
-    characters: list[Counter[Any]]
+    rouge: Counts
+    plain: Counts
+    words: Counts
+    characters: Counts
     squad: list[str]
     meteor: list[str]
 
@@ -80,34 +82,46 @@ class LexicalScorer:
         self._beta = rouge_beta
         self._meteor = meteor
         self._rouge_tokens = DefaultTokenizer(use_stemmer=False).tokenize
+        self._numbers: dict[str, int] = {}
         self._analyse = lru_cache(maxsize=ANALYSED)(self._count)
         self.names = (*NAMES, meteor.name) if meteor else NAMES
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Floats:
-        """[pairs, names] of (answer, reference); fastest where pairs of one reference follow each other."""
+    def score(self, pairs: Sequence[tuple[str, str]]) -> tuple[Floats, Counts]:
+        """Scores and statistics of (answer, reference); fastest where pairs of one reference follow each other.
+
+        Returns:
+            scores: [pairs, names].
+            statistics: [pairs, those of ``STATISTICS``]; ``bleu`` is of the words between white space, ``sacrebleu`` of
+                those of its tokenizer 13a.
+        """
+        texts = [(self._analyse(answer), self._analyse(reference)) for answer, reference in pairs]
+        answers, references = zip(*texts, strict=True)
+        plain = ngrams.match_words([text.plain for text in answers], [text.plain for text in references])
+        words = ngrams.match_words([text.words for text in answers], [text.words for text in references])
+        characters = ngrams.match_characters(
+            [text.characters for text in answers], [text.characters for text in references]
+        )
+        rouge = ngrams.match_ngrams([text.rouge for text in answers], [text.rouge for text in references], 2)
         scores = np.zeros((len(pairs), len(self.names)))
-        words = np.zeros((len(pairs), ngrams.BLEU_WIDTH))
-        characters = np.zeros((len(pairs), ngrams.CHRF_WIDTH))
         column = {name: scores[:, place] for place, name in enumerate(self.names)}
-        for row, texts in enumerate(pairs):
-            answer, reference = map(self._analyse, texts)
-            words[row] = ngrams.match_words(answer.words, reference.words)
-            characters[row] = ngrams.match_characters(answer.characters, reference.characters)
-            for name, score in self._compare(answer, reference).items():
+        for row, (both, matched) in enumerate(zip(texts, rouge.tolist(), strict=True)):
+            for name, score in self._compare(*both, *matched).items():
                 column[name][row] = score
         column["bleu"][:] = ngrams.bleu(words, effective_order=True)
         column["chrf"][:] = ngrams.chrf(characters)
         # two texts of articles alone are equal to SQuAD, though one of them may be blank
         scores[[not answer.strip() for answer, _ in pairs]] = 0.0
-        return scores
+        return scores, np.hstack([plain, words, characters])
 
-    def _compare(self, answer: _Text, reference: _Text) -> dict[str, float]:
-        sizes = len(answer.rouge), len(reference.rouge)
-        bigrams = answer.bigrams.total(), reference.bigrams.total()
+    def _compare(self, answer: _Text, reference: _Text, unigrams: int, bigrams: int) -> dict[str, float]:
+        """Scores of one pair but BLEU and chrF; ``unigrams`` and ``bigrams`` are those that match."""
+        left, right = len(answer.rouge), len(reference.rouge)
         scores = {
-            "rouge1": overlap_f(count_matches(answer.unigrams, reference.unigrams), *sizes),
-            "rouge2": overlap_f(count_matches(answer.bigrams, reference.bigrams), *bigrams),
-            "rougeL": overlap_f(common_subsequence(answer.rouge, reference.rouge), *sizes, self._beta),
+            "rouge1": overlap_f(unigrams, left, right),
+            "rouge2": overlap_f(bigrams, left - 1, right - 1),
+            "rougeL": overlap_f(
+                common_subsequence(answer.rouge.tolist(), reference.rouge.tolist()), left, right, self._beta
+            ),
             "exact_match": float(answer.squad == reference.squad),
             "token_f1": token_f1(answer.squad, reference.squad),
         }
@@ -116,13 +130,15 @@ class LexicalScorer:
         return scores
 
     def _count(self, text: str) -> _Text:
-        tokens = self._rouge_tokens(text)
         return _Text(
-            rouge=tokens,
-            unigrams=count_ngrams(tokens, 1),
-            bigrams=count_ngrams(tokens, 2),
-            words=ngrams.count_words(ngrams.bleu_tokens(text)),
-            characters=ngrams.count_characters(text),
+            rouge=self._number(self._rouge_tokens(text)),
+            plain=self._number(text.split()),
+            words=self._number(ngrams.bleu_tokens(text)),
+            characters=ngrams.number_characters(text),
             squad=normalise(text).split(),
             meteor=self._meteor.tokenise(text) if self._meteor else [],
         )
+
+    def _number(self, words: Sequence[str]) -> Counts:
+        numbers = self._numbers
+        return np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -10,43 +9,69 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from med_lora.metrics.overlap import count_matches, count_ngrams
-
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 BLEU_ORDER = 4
 CHRF_ORDER = 6
 CHRF_BETA = 2
-BLEU_WIDTH = 2 + 2 * BLEU_ORDER
-CHRF_WIDTH = 3 * CHRF_ORDER
+WORD_STATISTICS = ("answer", "reference", *(f"{kind}_{n}" for kind in ("matched", "found") for n in range(1, 5)))
+CHARACTER_STATISTICS = tuple(f"{kind}_{n}" for n in range(1, 7) for kind in ("answer", "reference", "matched"))
+BLEU_WIDTH = len(WORD_STATISTICS)
+CHRF_WIDTH = len(CHARACTER_STATISTICS)
 
 
-def count_words(tokens: Sequence[str]) -> list[Counter[Any]]:
-    """Word n-grams of the orders 1 to ``BLEU_ORDER``."""
-    return [count_ngrams(tokens, order) for order in range(1, BLEU_ORDER + 1)]
+def number_characters(text: str) -> Counts:
+    """Code points, white space left out."""
+    points = "".join(text.split()).encode("utf-32-le", errors="surrogatepass")
+    return np.frombuffer(points, dtype="<u4").astype(np.int64)
 
 
-def count_characters(text: str) -> list[Counter[Any]]:
-    """Character n-grams of the orders 1 to ``CHRF_ORDER``, white space left out."""
-    text = "".join(text.split())
-    return [
-        Counter([text[start : start + order] for start in range(len(text) - order + 1)])
-        for order in range(1, CHRF_ORDER + 1)
-    ]
+def match_ngrams(answers: Sequence[Counts], references: Sequence[Counts], orders: int) -> Counts:
+    """How many n-grams each answer shares with its reference, each as often as the text that has fewer of it.
+
+    All pairs are counted at once: an n-gram is the rank of (the one before it at this place, the unit that follows).
+
+    Args:
+        answers: of every pair the numbers, not negative, of the answer's units (words or characters), [units].
+        references: the same of the reference.
+        orders: the longest n.
+
+    Returns:
+        [pairs, orders].
+    """
+    texts = [text for pair in zip(answers, references, strict=True) for text in pair]
+    owners = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+    known, units = np.unique(np.concatenate(texts), return_inverse=True)
+    matched = np.zeros((len(answers), orders), dtype=np.int64)
+    found = owners // 2  # of equal n-grams in two pairs each counts for itself
+    for order in range(min(orders, len(units))):
+        kinds, found = np.unique(found[: len(units) - order] * len(known) + units[order:], return_inverse=True)
+        first = owners[: len(found)]
+        whole = first == owners[order:]
+        counts = [np.bincount(found[whole & (first % 2 == side)], minlength=len(kinds)) for side in (0, 1)]
+        pairs = np.empty(len(kinds), dtype=np.int64)
+        pairs[found] = first // 2
+        np.add.at(matched[:, order], pairs, np.minimum(*counts))
+    return matched
 
 
-def match_words(answer: Sequence[Counter[Any]], reference: Sequence[Counter[Any]]) -> list[int]:
-    """BLEU's statistics of one pair: words of the answer, of the reference; by order matched n-grams, then all."""
-    matched = [count_matches(left, right) for left, right in zip(answer, reference, strict=True)]
-    return [answer[0].total(), reference[0].total(), *matched, *(counts.total() for counts in answer)]
+def match_words(answers: Sequence[Counts], references: Sequence[Counts]) -> Counts:
+    """BLEU's statistics of pairs of numbered words, [pairs, BLEU_WIDTH]: words of the answer, of the reference; by
+    order matched n-grams, then all of the answer."""
+    left, right = _count_ngrams(answers, BLEU_ORDER), _count_ngrams(references, 1)
+    return np.hstack([left[:, :1], right, match_ngrams(answers, references, BLEU_ORDER), left])
 
 
-def match_characters(answer: Sequence[Counter[Any]], reference: Sequence[Counter[Any]]) -> list[int]:
-    """chrF's statistics of one pair, by order: n-grams of the answer (0 without any of the reference), of the
-    reference, matched ones."""
-    statistics: list[int] = []
-    for left, right in zip(answer, reference, strict=True):
-        statistics += [left.total() if right else 0, right.total(), count_matches(left, right)]
-    return statistics
+def match_characters(answers: Sequence[Counts], references: Sequence[Counts]) -> Counts:
+    """chrF's statistics of pairs of numbered characters, [pairs, CHRF_WIDTH]: by order n-grams of the answer (0 without
+    any of the reference), of the reference, matched ones."""
+    left, right = _count_ngrams(answers, CHRF_ORDER), _count_ngrams(references, CHRF_ORDER)
+    matched = match_ngrams(answers, references, CHRF_ORDER)
+    return np.stack([np.where(right > 0, left, 0), right, matched], axis=-1).reshape(len(left), CHRF_WIDTH)
+
+
+def _count_ngrams(texts: Sequence[Counts], orders: int) -> Counts:
+    return np.maximum(np.array([[len(text)] for text in texts]) - np.arange(orders), 0)
 
 
 def bleu(statistics: npt.ArrayLike, *, effective_order: bool = False, smoothed: bool = True) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -25,19 +25,14 @@ def overlap_f(matched: int, answer: int, reference: int, beta: float = 1.0) -> f
     return (1 + square) * precision * recall / (recall + square * precision)
 
 
-def count_ngrams(tokens: Sequence[str], order: int) -> Counter[Any]:
-    """How often each run of ``order`` tokens occurs; runs are tuples."""
-    return Counter(zip(*(tokens[start:] for start in range(order)), strict=False))
-
-
 def count_matches(left: Mapping[Any, int], right: Mapping[Any, int]) -> int:
     """Size of the intersection of two bags."""
     return sum(min(left[unit], right[unit]) for unit in left.keys() & right.keys())
 
 
-def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
+def common_subsequence(left: Sequence[Hashable], right: Sequence[Hashable]) -> int:
     """Length of the longest common subsequence, all words of ``left`` at once in the bits of a number (Hyyro 2004)."""
-    found: dict[str, int] = {}
+    found: dict[Hashable, int] = {}
     for place, word in enumerate(left):
         found[word] = found.get(word, 0) | 1 << place
     whole = (1 << len(left)) - 1

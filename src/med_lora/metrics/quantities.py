@@ -11,8 +11,6 @@ from med_lora.stated_numbers import numbers
 
 # B12, COVID-19, HbA1c and omega-3 are names; in "mg500" a space is missing.
 _NAME = re.compile(r"\b(?!(?:mg|mcg|ml|iu|rs|usd)\d)[^\W\d_]+-?\d[\w-]*", re.IGNORECASE)
-# Of a degenerate answer: the search for numerals of a list takes time in the square of their number.
-_BLANK_LINES = re.compile(r"\n\s+")
 _SMALL = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _AMOUNT = rf"\d+(?:[.,]\d+)*|{'|'.join(_SMALL)}"
 _TO = r"\s*(?:-|–|—|to|or)\s*"
@@ -78,7 +76,7 @@ def stated_numbers(text: str) -> set[Decimal]:
 
     Left out are the numerals of a list and digits that belong to a name, as in B12 or COVID-19.
     """
-    return numbers(_BLANK_LINES.sub("\n", _NAME.sub(" ", text)))
+    return numbers(_NAME.sub(" ", text))
 
 
 def stated_doses(text: str) -> set[Dose]:

@@ -69,13 +69,14 @@ def find_wordnet(system: Path = DEBIAN) -> Iterator[WordNetFiles | None]:
 
 
 class WordNet:
-    """Synonyms of words, looked up once each; ``reader`` is NLTK's own.
-
-    Raises:
-        InputError: if the files cannot be read.
-    """
+    """Synonyms of words, looked up once each; ``reader`` is NLTK's own."""
 
     def __init__(self, files: WordNetFiles) -> None:
+        """Open the files.
+
+        Raises:
+            InputError: if there are none, or they cannot be read.
+        """
         import nltk.data
         from nltk.corpus.reader.wordnet import WordNetError
 
@@ -118,10 +119,13 @@ def _make_reader(folders: list[Any]) -> Any:
         def map_wn(self, version: str = "wordnet") -> None:
             """No map between versions, which other languages need: it would ask for ``index.sense``."""
 
+    found = _known(folders)
+    if found is None:
+        raise LookupError("no WordNet")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The multilingual functions are not available")
         warnings.filterwarnings("ignore", message="No WordNet synset found")
-        reader = Reader(_known(folders), None)
+        reader = Reader(found, None)
         _check_ends(reader)
     return reader
 

@@ -69,7 +69,9 @@ class EvaluationParams(Parameters):
     )
     bootstrap_samples: PositiveInt = Field(description="resamples of the cluster bootstrap over groups")
     power: Fraction = Field(description="chance of finding a difference that the detectable one is stated for")
-    seed: Annotated[int, Field(ge=0)] = Field(description="seed of the bootstrap and of the shuffled control")
+    seed: Annotated[int, Field(ge=0)] = Field(
+        description="seed of the bootstrap, of the shuffled and the constant control, and of the report's examples"
+    )
 
     @property
     def significance_level(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import pandas as pd
 import pytest
 
 from med_lora.chunks import Chunks
@@ -66,6 +67,16 @@ def test_items_without_question_or_abstract_are_not_asked() -> None:
         parse("studies", "pubmedqa", [study, study | {"CONTEXTS": ["We asked."]}, study | {"QUESTION": ""}]),
         parse("exam", "choices", [EXAM[0], EXAM[0] | {"question": ""}]),
     )["fault"].tolist() == ["no_abstract", "", "no_question", "", "no_question"]
+
+
+def test_a_right_choice_that_is_no_option_is_not_asked_and_the_rest_is() -> None:
+    questions = ["Which?\nA. one\nB. two", "Which?\nA. one\nB. two", "Which of those above?", "Only one?\nA. this"]
+    pairs = pd.DataFrame(
+        {"corpus": "exam", "id": list("abcd"), "question": questions, "choice": list("BCAA"), "fault": ""}
+    )
+    asked = collect_questions(Chunks(lambda: iter([pairs])))
+    assert asked["fault"].tolist() == ["", *["answer_not_among_options"] * 3]
+    assert asked["choices"].tolist() == ["A B", "", "", ""]
 
 
 def test_a_benchmark_without_choices_is_left_out_and_named(exam: Chunks, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,17 @@ class Project:
         return self.catalog.load(name)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """So small a model only loses time by sharing its work out."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def project(tokenizer: Any, tmp_path: Path) -> Project:
     return make_project(tokenizer, tmp_path)
@@ -90,9 +102,6 @@ def project(tokenizer: Any, tmp_path: Path) -> Project:
 
 def make_project(tokenizer: Any, folder: Path) -> Project:
     """A new one in ``folder``."""
-    import torch
-
-    torch.set_num_threads(1)
     save_base(folder / "base", tokenizer)
     values = {
         "passages": make_passages(),

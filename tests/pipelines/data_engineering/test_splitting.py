@@ -88,7 +88,7 @@ def test_a_count_that_near_copies_leave_unmet_is_logged(caplog: pytest.LogCaptur
 
 @pytest.mark.parametrize("size", [0, 1, 0.05])
 def test_a_test_set_too_small_to_evaluate_is_refused(size: Any) -> None:
-    with pytest.raises(InputError, match=r"needs 2 at least; raise data_engineering\.split\.test"):
+    with pytest.raises(InputError, match=r"needs 2 pairs at least; raise data_engineering\.split\.test"):
         split_pairs(distinct(20), split(test=size))
 
 

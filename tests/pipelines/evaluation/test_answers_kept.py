@@ -23,6 +23,7 @@ from med_lora.journal import Journal
 from med_lora.models import session as sessions
 from med_lora.models.session import ModelSession, open_session
 from med_lora.parameters import EvaluationParams, HardwareParams, PromptParams, TrainingParams
+from med_lora.pipelines.evaluation.answers import generation
 from med_lora.pipelines.evaluation.answers.generation import describe_decisive, discard_journal, generate_answers
 from med_lora.pipelines.evaluation.losses.measure import measure_losses
 from tests import recipes
@@ -169,6 +170,25 @@ def test_all_that_decides_an_answer_enters_the_journals_name(
     described = [variant() for variant in variants]
     assert len(set(described)) == len(variants)
     assert describe() == described[0]
+
+
+@pytest.mark.parametrize(
+    ("package", "quantisation", "decides"),
+    [("torch", "none", True), ("peft", "none", True), ("bitsandbytes", "none", False), ("bitsandbytes", "nf4", True)],
+)
+def test_another_version_decides_where_the_package_computes(
+    base_model: BaseModel,
+    hardware: HardwareParams,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    quantisation: str,
+    decides: bool,
+) -> None:
+    session = open_session(base_model, recipes.model_params(quantisation=quantisation), hardware)
+    before = describe_decisive(session, None, [[1]], {1}, recipes.decoding())
+    installed = generation.version
+    monkeypatch.setattr(generation, "version", lambda name: "0.0.1" if name == package else installed(name))
+    assert (describe_decisive(session, None, [[1]], {1}, recipes.decoding()) != before) == decides
 
 
 def test_a_journal_that_another_run_uses_is_refused_and_left_alone(

@@ -26,7 +26,7 @@ def test_batch_losses_equal_those_of_transformers(
     training: TrainingParams,
     hardware: HardwareParams,
 ) -> None:
-    """transformers 5.23: ``model(input_ids, attention_mask, labels).loss``, padding being EOS, in order of id."""
+    """transformers 5.23: ``model(input_ids, attention_mask, labels).loss``, padding being scored, in order of id."""
     import torch
 
     hardware = hardware.model_copy(update={"inference_batch_size": batch_size})
@@ -38,7 +38,7 @@ def test_batch_losses_equal_those_of_transformers(
     positions = []
     for batch in (rows[:4], rows[4:]):
         width = max(len(row.input_ids) for row in batch)
-        ids = torch.full((len(batch), width), tokenizer.eos_token_id)
+        ids = torch.full((len(batch), width), tokenizer.pad_token_id)
         mask, labels = torch.zeros_like(ids), torch.full_like(ids, -100)
         for place, row in enumerate(batch):
             length = len(row.input_ids)

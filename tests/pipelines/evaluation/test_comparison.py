@@ -15,6 +15,7 @@ from med_lora.metrics.definition import SCORE_COLUMNS, Metric, tabulate_metrics
 from med_lora.metrics.lexical import score_pair
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.evaluation.comparison.arms import compare_arms
+from med_lora.pipelines.evaluation.comparison.contrasts import even_out
 from med_lora.pipelines.evaluation.controls.nearest import copy_nearest
 from med_lora.pipelines.evaluation.controls.texts import collect_texts
 from med_lora.pipelines.evaluation.scores.scoring import collect_scores, read_facts
@@ -143,12 +144,7 @@ def test_an_infinite_perplexity_is_said_to_be_one(tables: Tables, evaluation: Ev
 
 
 def test_cross_entropy_is_the_logarithm_of_perplexity(tables: Tables, evaluation: EvaluationParams) -> None:
-    scores, metrics = tables.score(evaluation)
-    entropy = tabulate_metrics([Metric("cross_entropy", "loss", "lower", False, "nats a token")])
-    comparison, _ = compare_arms(
-        scores, pd.concat([metrics, entropy]), tables.base_losses, tables.tuned_losses, evaluation
-    )
-    rows = comparison.set_index("metric")
+    rows, _ = tables.compare(evaluation)
     for arm in ("base", "base_low", "tuned_high"):
         assert rows.loc["cross_entropy", arm] == pytest.approx(math.log(rows.loc["perplexity", arm]), rel=1e-4)
 
@@ -531,3 +527,9 @@ def test_losses_of_other_pairs_are_refused(tables: Tables, evaluation: Evaluatio
     scores, metrics = tables.score(evaluation)
     with pytest.raises(InputError, match=r"tuned_losses is not about the 7 pairs"):
         compare_arms(scores, metrics, tables.base_losses, tables.tuned_losses.iloc[1:], evaluation)
+
+
+def test_differences_that_are_equal_on_paper_tie() -> None:
+    fifths = [3 / 5 - 2 / 5, 1 / 5, 2 / 5 - 3 / 5, 1e-12]
+    assert list(even_out(fifths)) == [0.2, 0.2, -0.2, 0.0]
+    assert fifths[0] != fifths[1]

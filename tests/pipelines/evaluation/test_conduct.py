@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -69,6 +71,38 @@ def test_an_equal_answer_is_no_other_reference() -> None:
         {"question": ["Q"] * 3, "answer": ["rest", "rest", "drink"], "group": 0}, index=["a", "b", "c"]
     )
     assert find_others(pairs) == {"a": "drink", "b": "drink", "c": "rest"}
+
+
+@pytest.mark.parametrize("missing", ["", None, math.nan])
+def test_pairs_without_a_focus_share_none(missing: object) -> None:
+    rows = [("a", "Q1", "one", missing, 0), ("b", "Q2", "two", missing, 1), ("c", "Q3", "three", "gout", 1)]
+    pairs = pd.DataFrame(rows, columns=["id", "question", "answer", "focus", "group"]).set_index("id")
+    assert find_others(pairs) == {"b": "three", "c": "two"}
+
+
+def test_the_other_reference_is_the_next_that_differs_and_the_first_behind_the_last() -> None:
+    answers = list("xxyzzxx")
+    pairs = pd.DataFrame({"question": "Q", "answer": answers}, index=list("abcdefg"))
+    assert find_others(pairs) == dict(zip("abcdefg", "yyzxxyy", strict=True))
+    assert find_others(pairs.assign(answer="x")) == {}
+
+
+def test_others_of_one_large_group_are_found_in_few_comparisons() -> None:
+    class Answer(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __ne__(self, other: object) -> bool:
+            Answer.compared += 1
+            return str.__ne__(self, other)
+
+    count = 300
+    pairs = pd.DataFrame(
+        {"question": "Q", "answer": pd.Series([Answer("x")] * (count - 1) + [Answer("y")], dtype=object)}
+    )
+    others = find_others(pairs)
+    assert [others[place] for place in (0, count - 2, count - 1)] == ["y", "y", "x"]
+    assert Answer.compared <= 4 * count
 
 
 def test_a_split_without_focus_or_group_can_be_judged() -> None:

@@ -17,7 +17,8 @@ from med_lora.errors import InputError
 from med_lora.models.session import open_session
 from med_lora.parameters import HardwareParams
 from med_lora.pipelines.evaluation.losses import general_text
-from med_lora.pipelines.evaluation.losses.general_text import compare_general, measure_general_text, sliding_windows
+from med_lora.pipelines.evaluation.losses.general_text import compare_general, measure_general_text
+from med_lora.pipelines.evaluation.losses.windows import sliding_windows
 from tests.recipes import evaluation, model_params
 
 TEXTS = {"b.txt": "The ferry leaves at ten – whether the bus is there or not. " * 3, "a.txt": "\nFog, then sun.\n"}

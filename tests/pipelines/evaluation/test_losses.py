@@ -13,7 +13,9 @@ from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.models.session import open_session
 from med_lora.parameters import HardwareParams, PromptParams, TrainingParams
+from med_lora.pipelines.evaluation.losses import measure
 from med_lora.pipelines.evaluation.losses.measure import measure_losses
+from med_lora.prompts import PairTokeniser
 from tests.recipes import model_params
 
 from .conftest import Table
@@ -76,36 +78,40 @@ def test_the_adapter_changes_the_losses(
     assert again.equals(base)
 
 
-def test_a_pair_beyond_the_length_limit_is_scored_in_part(
+def test_an_answer_beyond_the_window_counts_whole_and_each_token_once(
     base_model: BaseModel,
     test_split: Table,
     prompt: PromptParams,
     training: TrainingParams,
     hardware: HardwareParams,
-    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    import torch
+    from torch.nn.functional import cross_entropy
+
     session = open_session(base_model, MODEL, hardware)
     whole = measure_losses(session, test_split, prompt, training)[0].set_index("id")
-    short = training.model_copy(update={"max_length": 60})
-    with caplog.at_level("WARNING"):
-        part = measure_losses(session, test_split, prompt, short)[0].set_index("id")
-    assert "answers exceed 60 tokens" in caplog.text
-    cut = part["tokens"] < whole["tokens"]
-    assert 0 < cut.sum() < len(cut)
-    assert (part["answer_bytes"] < whole["answer_bytes"]).equals(cut)
-    assert part["nll"][~cut].to_numpy() == pytest.approx(whole["nll"][~cut].to_numpy(), rel=1e-5)
-    assert (part["tokens"] >= 1).all()
-
-
-def test_losing_only_the_closing_eos_keeps_all_bytes(
-    base_model: BaseModel, prompt: PromptParams, training: TrainingParams, hardware: HardwareParams
-) -> None:
-    tokenizer: Any = base_model.tokenizer()
-    one = Table(pd.DataFrame({"id": ["a"], "question": ["Why?"], "answer": ["β-blockers help."]}))
-    length = len(tokenizer("Question: Why?\nAnswer:")["input_ids"]) + len(tokenizer(" β-blockers help.")["input_ids"])
-    session = open_session(base_model, MODEL, hardware)
-    losses, _ = measure_losses(session, one, prompt, training.model_copy(update={"max_length": length}))
-    assert losses["answer_bytes"].item() == len("β-blockers help.".encode())
+    monkeypatch.setattr(measure, "WINDOW", 40)
+    short = training.model_copy(update={"max_length": 20})
+    parts = measure_losses(session, test_split, prompt, short)[0].set_index("id")
+    assert parts["tokens"].equals(whole["tokens"])
+    assert parts["answer_bytes"].equals(whole["answer_bytes"])
+    rows = PairTokeniser(prompt, base_model.tokenizer()).pairs(
+        test_split.frame["question"].tolist(), test_split.frame["answer"].tolist(), 10**6
+    )
+    longer = [len(row.input_ids) > 40 for row in rows]
+    assert 0 < sum(longer) < len(rows)
+    model = base_model.model("float32")
+    for pair, row in zip(test_split.frame["id"], rows, strict=True):
+        total, ids = 0.0, torch.tensor(row.input_ids)
+        for place in range(len(row.prompt_ids), len(ids)):
+            # the window that the token counts in: it ends a multiple of 20 tokens behind the first 40
+            end = min(len(ids), 40 + 20 * math.ceil(max(0, place + 1 - 40) / 20))
+            seen = ids[max(0, end - 40) : place]
+            with torch.no_grad():
+                logits = model(seen[None]).logits[0, -1:]
+            total += cross_entropy(logits, ids[place : place + 1]).item()
+        assert parts["nll"][pair] == pytest.approx(total, rel=1e-4)
 
 
 def test_a_loss_that_is_not_finite_is_refused_by_id(

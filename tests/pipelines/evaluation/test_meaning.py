@@ -46,6 +46,8 @@ def arm_texts() -> pd.DataFrame:
         ("a", "base", "model", "gout"),
         ("b", "base", "model", ""),
         ("a", "constant", "control", "see a doctor"),
+        ("b", "constant", "control", "see a doctor"),
+        ("c", "constant", "control", "see a doctor"),
         ("a", "gold", "gold", "see a doctor"),
     ]
     return pd.DataFrame(rows, columns=["id", "arm", "kind", "answer"])
@@ -72,8 +74,18 @@ def test_each_answer_is_scored_against_the_reference_of_its_own_pair(
     assert score_of(scores, "a", "base", name) < 0.99
     assert score_of(scores, "b", "base", name) == 0
     assert set(scores["arm"]) == {"base", "constant"}
-    assert len(scores) == 4 * len(metrics)
+    assert len(scores) == 6 * len(metrics)
     assert set(metrics["missing"]) == {""}
+
+
+@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("ids", [["a", "b", "z"], ["a", "b"], ["a", "b", "c", "c"]])
+def test_an_arm_about_other_pairs_is_refused(
+    ids: list[str], node: Any, encoder: Encoder, split: Table, hardware: HardwareParams
+) -> None:
+    texts = pd.DataFrame({"id": ids, "arm": "tuned", "kind": "model", "answer": "gout"})
+    with pytest.raises(InputError, match="arm_texts of tuned is not about the 3 pairs"):
+        node(texts, split, encoder, with_layer(None), hardware)
 
 
 @pytest.mark.parametrize("node", NODES)

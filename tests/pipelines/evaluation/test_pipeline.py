@@ -35,7 +35,7 @@ HANDLES = {"checked_adapter", "base_session"}
 ARM_STEPS = {"measure_losses", "measure_general_text", "generate_answers", "discard_journal"}
 ARM_TABLES = {"losses", "batch_losses", "general_losses", "answers"}
 TABLES = {
-    *("arm_texts", "scores", "metrics", "corpus_scores", "comparison", "controls"),
+    *("arm_texts", "overlap_statistics", "scores", "metrics", "corpus_scores", "comparison", "controls"),
     *("forgetting", "as_published", "pair_traits", "subgroups"),
     *(
         f"{kind}_{table}"

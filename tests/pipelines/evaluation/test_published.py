@@ -79,7 +79,7 @@ def test_what_is_not_tested_or_cannot_be_had_has_no_row(published: pd.DataFrame)
 def test_a_mean_of_ratios_that_does_not_exist_says_why(published: pd.DataFrame) -> None:
     row = published[(published["quantity"] == "exact_match") & (published["variant"] == "mean of ratios")].iloc[0]
     assert math.isnan(row["value"])
-    assert row["note"].startswith("It has no value where both models score 0 on some pair")
+    assert row["note"].startswith("It has no value where the base model scores 0 on some pair")
     assert row["sound"] == "none: the mean of the base model is 0"
 
 

@@ -70,6 +70,7 @@ def test_facts_are_flags_and_nats_a_token(facts: tuple[pd.DataFrame, pd.DataFram
     assert list(wide["tuned", "cross_entropy"]) == pytest.approx(list(np.linspace(1, 2.5, 7)))
     assert [(metric.name, metric.family) for metric in read_metrics(metrics)] == [
         ("perplexity", "loss"),
+        ("cross_entropy", "loss"),
         ("bits_per_byte", "loss"),
         ("answer_cut", "flag"),
         ("answer_empty", "flag"),
@@ -79,7 +80,13 @@ def test_facts_are_flags_and_nats_a_token(facts: tuple[pd.DataFrame, pd.DataFram
 
 
 def test_models_and_controls_are_scored_on_every_pair(arm_texts: pd.DataFrame, test_split: Table) -> None:
-    scores, metrics = score_overlap(arm_texts, test_split, recipes.evaluation(rouge_beta=1.2), HARDWARE)
+    scores, metrics, statistics = score_overlap(arm_texts, test_split, recipes.evaluation(rouge_beta=1.2), HARDWARE)
+    assert list(statistics["id"]) == list(arm_texts["id"][arm_texts["kind"] != "gold"])
+    assert list(dict.fromkeys(statistics["arm"])) == ["base", "tuned", "echoed_question"]
+    assert set(statistics.dtypes.iloc[2:].astype(str)) == {"int64"}
+    echoed = statistics[statistics["arm"] == "echoed_question"].set_index("id")
+    assert echoed.loc[test_split.frame["id"][0], "bleu_answer"] == 3
+    assert echoed.loc[test_split.frame["id"][0], "sacrebleu_answer"] == 4  # the question mark too
     assert list(scores.columns) == ["id", "arm", "metric", "score"]
     assert set(scores["arm"]) == {"base", "tuned", "echoed_question"}
     assert not scores.duplicated(["id", "arm", "metric"]).any()
@@ -96,7 +103,7 @@ def test_collected_scores_carry_their_group_and_are_sorted(
     arm_texts: pd.DataFrame, test_split: Table, facts: tuple[pd.DataFrame, pd.DataFrame]
 ) -> None:
     test = Table(test_split.frame.assign(group=[5, 5, 5, 2, 2, 9, 1]))
-    overlap = score_overlap(arm_texts, test, recipes.evaluation(), HARDWARE)
+    *overlap, _ = score_overlap(arm_texts, test, recipes.evaluation(), HARDWARE)
     scores, metrics = collect_scores(test, *facts, *overlap)
     assert list(scores.columns) == ["id", "group", "arm", "metric", "score"]
     assert scores["group"].dtype == "int64"
@@ -104,7 +111,7 @@ def test_collected_scores_carry_their_group_and_are_sorted(
     assert len(scores) == len(facts[0]) + len(overlap[0])
     pd.testing.assert_frame_equal(scores, scores.sort_values(["id", "arm", "metric"], ignore_index=True))
     names = list(metrics["name"])
-    assert names[:3] == ["perplexity", "bits_per_byte", "rouge1"]
+    assert names[:4] == ["perplexity", "cross_entropy", "bits_per_byte", "rouge1"]
     assert names[-3:] == ["answer_cut", "answer_empty", "prompt_truncated"]
 
 
@@ -146,20 +153,22 @@ def test_corpus_scores_leave_out_what_the_evaluation_excludes(
     arm_texts: pd.DataFrame, test_split: Table, facts: tuple[pd.DataFrame, pd.DataFrame]
 ) -> None:
     evaluation = recipes.evaluation(exclude=["answer_empty", "prompt_truncated"])
-    scores, _ = collect_scores(test_split, *facts, *score_overlap(arm_texts, test_split, evaluation, HARDWARE))
-    table = score_corpus(arm_texts, test_split, scores, evaluation)
+    *overlap, statistics = score_overlap(arm_texts, test_split, evaluation, HARDWARE)
+    scores, _ = collect_scores(test_split, *facts, *overlap)
+    table = score_corpus(statistics, scores, evaluation)
     assert list(table.columns) == [
         *("arm", "metric", "n", "value", "low", "high", "signature", "n_all", "value_all", "low_all", "high_all")
     ]
     assert list(dict.fromkeys(table["arm"])) == ["base", "tuned", "echoed_question"]
-    assert list(table["metric"][:6]) == ["bleu", "sacrebleu", "chrf", "rouge1", "rouge2", "rougeL"]
+    assert list(table["metric"][:6]) == ["bleu_unsmoothed", "sacrebleu", "chrf", "rouge1", "rouge2", "rougeL"]
     assert (table["n"] == 5).all()
     found = table.set_index(["arm", "metric"])
     kept = scores[~scores["id"].isin(test_split.frame["id"].iloc[[0, 6]])]
     for rows, column in ((kept, "value"), (scores, "value_all")):
         expected = rows.groupby(["arm", "metric"])["score"].mean()
         assert found.loc[("tuned", "rougeL"), column] == pytest.approx(expected["tuned", "rougeL"])
-    everything = score_corpus(arm_texts, test_split, scores, recipes.evaluation(exclude=[]))
+    everything = score_corpus(statistics, scores, recipes.evaluation(exclude=[]))
     assert list(everything["value"]) == list(table["value_all"])
-    turned = score_corpus(arm_texts, Table(test_split.frame[::-1]), scores.sample(frac=1, random_state=1), evaluation)
+    by_row = statistics.sort_values("id", ascending=False, kind="stable")
+    turned = score_corpus(by_row, scores.sample(frac=1, random_state=1), evaluation)
     pd.testing.assert_frame_equal(turned, table, check_exact=True)

@@ -259,6 +259,7 @@ def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
         "params:data_engineering.split": SplitParams(mode="group", train=None, validation=40, test=60, seed=20240501),
         "params:training": training,
         "params:evaluation": evaluation,
+        "params:canaries": recipes.canaries(),
         "params:reporting": ReportingParams(examples=4),
         "params:hardware": recipes.hardware(micro_batch_size=16, inference_batch_size=16),
     }

@@ -53,11 +53,12 @@ def state(evaluation: EvaluationParams) -> Any:
         others: list[dict[str, Any]] | None = None,
         cut: dict[str, Any] | None = None,
         metrics: list[dict[str, Any]] | None = None,
+        audited: bool = False,
     ) -> dict[str, Any]:
         rows = [PERPLEXITY | (perplexity or {}), ROUGE | (rouge or {}), CUT | (cut or {}), *(metrics or [])]
         comparison = pd.DataFrame(rows)
         controls = pd.DataFrame([CONTROL | (control or {}), *(others or [])])
-        return write_headline(comparison, controls, "trial", evaluation)
+        return write_headline(comparison, controls, "trial", evaluation, recipes.canaries(enabled=audited))
 
     return write
 
@@ -143,6 +144,11 @@ def test_every_metric_whose_best_control_is_not_beaten_is_named(state: Any) -> N
     assert "In each of 2 text metrics the tuned model beats that metric's best null control." in beaten["sentence"]
 
 
+def test_secrets_among_the_training_pairs_are_told(state: Any) -> None:
+    assert "Made-up secrets were among the training pairs" in state(audited=True)["sentence"]
+    assert "secrets" not in state()["sentence"]
+
+
 def without_values(row: dict[str, Any]) -> dict[str, Any]:
     return row | {key: math.nan for key, value in row.items() if isinstance(value, float) and "_all" not in key}
 
@@ -194,7 +200,7 @@ def test_answers_that_were_cut_are_told(state: Any, base: float, tuned: float, w
 def test_the_headline_is_plain_json(
     comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams
 ) -> None:
-    headline = write_headline(comparison, controls, "trial", evaluation)
+    headline = write_headline(comparison, controls, "trial", evaluation, recipes.canaries())
     assert json.loads(json.dumps(headline, allow_nan=False)) == headline
     row = comparison.set_index("metric").loc["rougeL"]
     assert headline["rougeL"]["difference_low"] == row["difference_low"]
@@ -204,8 +210,8 @@ def test_a_note_lost_in_a_csv_file_does_no_harm(
     comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams
 ) -> None:
     lost = comparison.assign(note=comparison["note"].replace("", math.nan))
-    assert write_headline(lost, controls, "trial", evaluation) == write_headline(
-        comparison, controls, "trial", evaluation
+    assert write_headline(lost, controls, "trial", evaluation, recipes.canaries()) == write_headline(
+        comparison, controls, "trial", evaluation, recipes.canaries()
     )
 
 
@@ -213,7 +219,7 @@ def test_equal_arms_are_not_called_different(evaluation: EvaluationParams) -> No
     scores, losses, _ = make_scores(1.0, cut=0)
     base = scores[scores["arm"] == "base"]
     same = pd.concat([scores[scores["arm"] != "tuned"], base.assign(arm="tuned")])
-    headline = write_headline(*compare((same, losses, losses), evaluation), "trial", evaluation)
+    headline = write_headline(*compare((same, losses, losses), evaluation), "trial", evaluation, recipes.canaries())
     assert headline["perplexity"]["verdict"] == headline["rougeL"]["verdict"] == "unclear"
     assert headline["best_control"]["verdict"] == "not beaten"
 

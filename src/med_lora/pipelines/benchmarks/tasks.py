@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 
 import pandas as pd
 
 from med_lora.chunks import Chunks
 from med_lora.errors import InputError
+from med_lora.metrics.choices import DECISIONS, read_options
 from med_lora.pipelines.benchmarks.harness import check_installed
 
 logger = logging.getLogger(__name__)
@@ -17,9 +17,7 @@ logger = logging.getLogger(__name__)
 PROMPTS = 1  # the version of the wordings below; a change of one is another number, for scores then differ
 _EXAM = "Question: {question}\nAnswer:"
 _PUBMEDQA = "Abstract: {context}\n\nQuestion: {question}\nAnswer with yes, no or maybe.\nAnswer:"
-_DECISIONS = ("yes", "no", "maybe")
 _PARSED = ("corpus", "id", "question", "choice", "fault")
-_OPTION = re.compile(r"([A-Z])\. ")
 
 
 def collect_questions(*benchmarks: Chunks) -> pd.DataFrame:
@@ -35,8 +33,8 @@ def collect_questions(*benchmarks: Chunks) -> pd.DataFrame:
 
     Returns:
         Columns benchmark, id, prompt, choices (separated by spaces), gold, fault ("" for an item that can be asked,
-        else data engineering's, or no_choice, no_question, no_abstract). A benchmark without an item that can be asked
-        is left out.
+        else data engineering's, or no_choice, no_question, no_abstract, answer_not_among_options). A benchmark without
+        an item that can be asked is left out.
 
     Raises:
         InputError: if lm-evaluation-harness is not installed, or no benchmark is left.
@@ -72,22 +70,12 @@ def _read(pairs: Chunks) -> pd.DataFrame:
 def _item(question: str, choice: str, fault: str) -> tuple[str, str, str, str]:
     """Prompt, choices, gold and fault of one parsed item."""
     asked, _, context = question.partition("\n\nContext: ")
-    is_study = choice in _DECISIONS
+    is_study = choice in DECISIONS
+    options = DECISIONS if is_study else tuple(read_options(question))
     fault = fault or ("no_choice" if not choice else "no_question" if not asked.strip() else "")
     fault = fault or ("no_abstract" if is_study and not context else "")
+    fault = fault or ("answer_not_among_options" if choice not in options else "")
     if fault:
         return "", "", "", fault
-    if is_study:
-        return _PUBMEDQA.format(context=context, question=asked), " ".join(_DECISIONS), choice, ""
-    return _EXAM.format(question=question), " ".join(_letters(question)), choice, ""
-
-
-def _letters(question: str) -> list[str]:
-    """Letters of the options, which are the last lines of a parsed question, in ascending order."""
-    letters: list[str] = []
-    for line in reversed(question.split("\n")):
-        option = _OPTION.match(line)
-        if option is None or (letters and option[1] >= letters[0]):
-            break
-        letters.insert(0, option[1])
-    return letters
+    prompt = _PUBMEDQA.format(context=context, question=asked) if is_study else _EXAM.format(question=question)
+    return prompt, " ".join(options), choice, ""

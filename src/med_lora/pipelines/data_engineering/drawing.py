@@ -87,7 +87,7 @@ def draw_splits(free: list[Group], sizes: Mapping[str, Size], links: set[tuple[i
 def _require_test_pairs(count: int) -> None:
     if count < FEWEST_TEST_PAIRS:
         raise InputError(
-            f"The test set has {count} pairs, and the evaluation needs {FEWEST_TEST_PAIRS} at least; raise "
+            f"The size of the test set is {count}, and the evaluation needs {FEWEST_TEST_PAIRS} pairs at least; raise "
             "data_engineering.split.test."
         )
 

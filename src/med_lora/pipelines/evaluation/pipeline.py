@@ -186,6 +186,7 @@ def _create_scores(measures: Measures) -> Pipeline:
         scorers["embedding"] = (score_embedding, ["arm_texts", "test", "sentence_encoder", *encoded])
     outputs = {kind: [f"{kind}_scores", f"{kind}_metrics"] for kind in scorers}
     tables = [table for pair in outputs.values() for table in pair]
+    outputs["overlap"].append("overlap_statistics")
     return Pipeline(
         [
             node(
@@ -201,7 +202,7 @@ def _create_scores(measures: Measures) -> Pipeline:
             node(collect_scores, inputs=["test", *tables], outputs=["scores", "metrics"], name="collect_scores"),
             node(
                 score_corpus,
-                inputs=["arm_texts", "test", "scores", "params:evaluation"],
+                inputs=["overlap_statistics", "scores", "params:evaluation"],
                 outputs="corpus_scores",
                 name="score_corpus",
             ),

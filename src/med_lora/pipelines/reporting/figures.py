@@ -24,7 +24,7 @@ BAR_STYLES: dict[str, dict[str, Any]] = {
     **{arm: {"color": colour} for arm, colour in COLOURS.items()},
     "control": {"color": GREY, "pattern": HATCH},
 }
-EPOCH_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "token_f1", "exact_match")
+EPOCH_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "token_f1", "exact_match")
 Point = Sequence[float]  # a value and the bounds of its interval
 
 
@@ -68,7 +68,7 @@ def draw_epoch_scores(training_history: pd.DataFrame) -> Any:
     import plotly.graph_objects as go
 
     traces, said = [], []
-    colours = cycle((BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION))
+    colours = cycle((BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, GREY))
     for metric in EPOCH_METRICS:
         rows = training_history[training_history["metric"] == f"validation_{metric}"].sort_values("step")
         if rows.empty:

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from med_lora.parameters import EvaluationParams
+from med_lora.parameters import CanariesParams, EvaluationParams
+from med_lora.pipelines.evaluation.comparison.contrasts import ROUNDING
 from med_lora.pipelines.reporting.wording import decimals, in_groups, measured, number, p_value, percent, share, title
 
 Verdict = Literal["improved", "worsened", "unclear", "not compared"]
 HEADLINE_METRICS = ("perplexity", "rougeL")
 CONTROLLED_METRIC = "rougeL"
-ROUNDING = 1e-9  # as in the evaluation: sums taken in another order differ by less
 STATED = (
     *("n", "groups", "excluded", "base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high"),
     *("difference", "difference_low", "difference_high", "p_value", "p_holm"),
@@ -24,7 +24,11 @@ STATED = (
 
 
 def write_headline(
-    comparison: pd.DataFrame, controls: pd.DataFrame, experiment: str, evaluation: EvaluationParams
+    comparison: pd.DataFrame,
+    controls: pd.DataFrame,
+    experiment: str,
+    evaluation: EvaluationParams,
+    canaries: CanariesParams,
 ) -> dict[str, Any]:
     """What the run found, as sentences and as the numbers behind them.
 
@@ -48,6 +52,9 @@ def write_headline(
         _state_controls({metric: found["verdict"] for metric, found in best.items()}),
         state_cut(comparison, evaluation),
         f"Brackets are {percent(evaluation.confidence)} intervals.",
+        "Made-up secrets were among the training pairs (canaries.enabled), so a run without them differs."
+        if canaries.enabled
+        else "",
     ]
     headline: dict[str, Any] = {
         "sentence": " ".join(filter(None, sentences)),

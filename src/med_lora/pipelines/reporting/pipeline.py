@@ -30,7 +30,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 write_headline,
-                inputs=["comparison", "controls", "params:experiment", "params:evaluation"],
+                inputs=["comparison", "controls", "params:experiment", "params:evaluation", "params:canaries"],
                 outputs="headline",
                 name="write_headline",
             ),

@@ -28,7 +28,7 @@ FIGURE_SPACE = "\u2007"  # as wide as a digit
 VALUE_FAMILIES = ("loss", "overlap", "meaning", "choice")
 CONDUCT_FAMILIES = ("conduct", "copying", "flag")
 TEXTS = ("note", "missing", "sound", "best_control", "unbeaten_controls")
-CORPUS_METRICS = ("bleu", "sacrebleu", "chrf")
+CORPUS_METRICS = ("bleu_unsmoothed", "sacrebleu", "chrf")
 SUBGROUP_METRICS = ("cross_entropy", "rougeL")
 
 Cells = dict[str, str]

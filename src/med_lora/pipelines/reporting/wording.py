@@ -14,6 +14,7 @@ TITLES = {
     "rouge2": "ROUGE-2 F",
     "rougeL": "ROUGE-L F",
     "bleu": "BLEU",
+    "bleu_unsmoothed": "BLEU, unsmoothed (0 without a common 4-gram)",
     "sacrebleu": "sacreBLEU",
     "chrf": "chrF",
     "meteor": "METEOR",
@@ -65,7 +66,7 @@ DIMENSION_TITLES = {
     "focus": "Topic",
     "overlap": "Overlap with training",
 }
-PERCENT_SCALED = frozenset({"bleu", "sacrebleu", "chrf"})  # from 0 to 100; all others that are better higher run to 1
+PERCENT_SCALED = frozenset({"bleu", "bleu_unsmoothed", "sacrebleu", "chrf"})  # 0 to 100; other scores run to 1
 
 
 def title(name: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.datasets.work_folder import WorkFolder
 from med_lora.errors import InputError
-from med_lora.generation.engine import complete
+from med_lora.generation.engine import Completion, complete
 from med_lora.generation.kept_batches import KeptBatches, discard_batches
 from med_lora.generation.room import prompt_room
 from med_lora.models.session import ModelSession
@@ -78,17 +78,27 @@ def generate_answers(
             kept=KeptBatches(journal.path, describe_decisive(session, adapter, ids, ends, evaluation.decoding)),
         )
     answers = [tokenizer.decode(completion.tokens, skip_special_tokens=True).strip() for completion in completions]
+    return _tabulate(list(pairs["id"]), answers, prompts, completions, session.dtype)
+
+
+def _tabulate(
+    names: list[str],
+    answers: list[str],
+    prompts: list[tuple[list[int], int]],
+    completions: list[Completion],
+    dtype: str,
+) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "id": list(pairs["id"]),
+            "id": names,
             "answer": answers,
-            "prompt_tokens": [len(tokens) for tokens in ids],
+            "prompt_tokens": [len(tokens) for tokens, _ in prompts],
             "new_tokens": [len(completion.tokens) + completion.ended for completion in completions],
             "finish_reason": ["eos" if completion.ended else "length" for completion in completions],
             "prompt_truncated": [cut > 0 for _, cut in prompts],
             "empty": [not answer for answer in answers],
             "batch": [completion.batch for completion in completions],
-            "dtype": session.dtype,
+            "dtype": dtype,
             "engine": f"transformers {version('transformers')}",
             "seconds": [completion.seconds for completion in completions],
         }
@@ -122,6 +132,8 @@ def describe_decisive(
 
     base, hardware = session.base_model, session.hardware
     on_gpu = hardware.device == "cuda"
+    quantisation = session.model.quantisation
+    packages = ["torch", "transformers", "peft", *([] if quantisation == "none" else ["bitsandbytes"])]
     return {
         "format": KEY_FORMAT,
         "base_model": base.sha256 or [base.source, base.revision],
@@ -130,11 +142,11 @@ def describe_decisive(
         "prompts": prompts,
         "ends": sorted(ends),
         "decoding": decoding.model_dump(),
-        "quantisation": session.model.quantisation,
+        "quantisation": quantisation,
         "dtype": session.dtype,
         "batch_size": hardware.inference_batch_size,
         "attention": hardware.attention,
         "device": torch.cuda.get_device_name() if on_gpu else torch.backends.cpu.get_cpu_capability(),
         "threads": None if on_gpu else torch.get_num_threads(),
-        "versions": {package: version(package) for package in ("torch", "transformers", "peft")},
+        "versions": {package: version(package) for package in packages},
     }

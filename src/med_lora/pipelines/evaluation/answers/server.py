@@ -60,7 +60,8 @@ def ask_server(
 
     The server is sent the tokens of training, or a text that becomes exactly these. That it serves the right weights
     is the word of whoever started it: ``base_model`` and ``adapter`` give the tokenizer, and tell answers that were
-    kept from those of another model.
+    kept from those of another model. Answers kept from another server or version are not taken, so that the server has
+    to say what it is even if all are kept.
 
     Returns:
         Columns id, answer (stripped), prompt_tokens and new_tokens (the token that ended it included, as the server
@@ -91,13 +92,13 @@ def ask_server(
         identity=_identify(base_model, adapter),
     )
     try:
+        served.connect()
         with _one_arm:
             answers = answer_all(served, requests, CallCache(journal.path / CALLS_FILE), unit="answer", check=written)
-        engine = served.engine
     finally:
         served.close()
     completions = _take_completions(answers, served, arm)
-    return _tabulate(list(pairs["id"]), completions, [cut > 0 for _, cut in prompts], engine)
+    return _tabulate(list(pairs["id"]), completions, [cut > 0 for _, cut in prompts], served.engine)
 
 
 def _tabulate(ids: list[str], completions: list[Completion], truncated: list[bool], engine: str) -> pd.DataFrame:

@@ -40,7 +40,7 @@ COMPARED = (
         "The improvements of single pairs are averaged, which pairs with a base score near 0 rule without limit.",
     ),
 )
-NO_RATIO = "It has no value where both models score 0 on some pair, which studies mend with constants of their own."
+NO_RATIO = "It has no value where the base model scores 0 on some pair, which studies mend with constants of their own."
 
 
 def list_published(
@@ -68,8 +68,10 @@ def list_published(
 def _list_perplexities(
     comparison: pd.DataFrame, base_batch_losses: pd.DataFrame, tuned_batch_losses: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    sound = comparison.set_index("metric").loc["perplexity"]
-    words = f"{sound['base']:.4g} to {sound['tuned']:.4g}: exp of all nats divided by all answer tokens"
+    sound = comparison.set_index("metric").loc["perplexity"].to_dict()
+    words = "none: fewer than two groups"
+    if not math.isnan(sound["base"]):
+        words = f"{sound['base']:.4g} to {sound['tuned']:.4g}: exp of all nats divided by all answer tokens"
     of_arm = {"base": _perplexities(base_batch_losses), "tuned": _perplexities(tuned_batch_losses)}
     return [
         {

@@ -11,7 +11,7 @@ import pandas as pd
 from med_lora.metrics.definition import Metric, read_metrics
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.evaluation.comparison.arms import ALL_PAIRS_FAMILIES
-from med_lora.pipelines.evaluation.comparison.contrasts import ROUNDING
+from med_lora.pipelines.evaluation.comparison.contrasts import even_out
 from med_lora.pipelines.evaluation.comparison.traits import DIMENSIONS, sort_levels
 from med_lora.pipelines.evaluation.scores.scoring import ARMS
 from med_lora.statistics.paired import holm, wilcoxon_p
@@ -106,7 +106,6 @@ def _compare_alike(
     rows = {}
     for name in differences.columns:
         low, high = drawn.mean((DIFFERENCE, name)).interval(evaluation.confidence)
-        of_group = of_groups[name]
         rows[name] = {
             "metric": name,
             "n": len(differences),
@@ -115,7 +114,7 @@ def _compare_alike(
             DIFFERENCE: differences[name].mean(),
             "difference_low": low,
             "difference_high": high,
-            "p_value": wilcoxon_p(of_group.where(of_group.abs() > ROUNDING, 0.0)),
+            "p_value": wilcoxon_p(even_out(of_groups[name])),
             "note": _note(len(differences), drawn.groups),
         }
     return rows

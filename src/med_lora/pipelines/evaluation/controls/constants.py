@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from med_lora.metrics.overlap import common_subsequence
+from med_lora.pipelines.evaluation.controls.nearest import count_words
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 SOURCES = 5000  # training answers that candidates are taken from
@@ -66,19 +66,10 @@ def _tokenise(text: str) -> list[str]:
 def _share_words(texts: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> Floats:
     """F1 of the distinct words of every text and reference, [texts, references]."""
     vocabulary = {word: place for place, word in enumerate(sorted({word for words in texts for word in words}))}
-    left, right = _mark_words(texts, vocabulary), _mark_words(references, vocabulary)
+    left, right = (count_words([set(words) for words in side], vocabulary) for side in (texts, references))
     sizes = np.array([len(set(words)) for words in texts])[:, None] + [len(set(words)) for words in references]
     shared: Floats = 2 * (left @ right.T).toarray() / np.maximum(1, sizes)
     return shared
-
-
-def _mark_words(texts: Sequence[Sequence[str]], vocabulary: dict[str, int]) -> Any:
-    """Sparse [texts, words]: 1 where a text holds a word."""
-    from scipy.sparse import csr_matrix
-
-    places = [(row, vocabulary[word]) for row, words in enumerate(texts) for word in set(words) if word in vocabulary]
-    rows, columns = np.array(places, dtype=np.int64).reshape(-1, 2).T
-    return csr_matrix((np.ones(len(places)), (rows, columns)), shape=(len(texts), len(vocabulary)))
 
 
 def _f1(common: int, left: Sequence[str], right: Sequence[str]) -> float:

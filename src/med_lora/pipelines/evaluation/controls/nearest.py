@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,11 @@ def copy_nearest(questions: Sequence[str], train: pd.DataFrame, count: int) -> l
     train = train.sort_values("id")
     known = [WORD.findall(question.lower()) for question in train["question"]]
     vocabulary = {word: place for place, word in enumerate(sorted({word for words in known for word in words}))}
-    counts = _count_words(known, vocabulary)
+    counts = count_words(known, vocabulary)
     # smoothed: a word that is in every question still weighs something
     weights = np.log((1 + len(known)) / (1 + np.bincount(counts.indices, minlength=len(vocabulary)))) + 1
     index = _weigh(counts, weights).T.tocsr()
-    asked = _weigh(_count_words([WORD.findall(question.lower()) for question in questions], vocabulary), weights)
+    asked = _weigh(count_words([WORD.findall(question.lower()) for question in questions], vocabulary), weights)
     answers = list(train["answer"])
     nearest: list[list[str]] = []
     for start in range(0, len(questions), BLOCK):
@@ -37,16 +37,7 @@ def copy_nearest(questions: Sequence[str], train: pd.DataFrame, count: int) -> l
     return nearest
 
 
-def _largest(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:
-    """Columns of the ``count`` largest values of every row, the first of equals first."""
-    rows, left, found = np.arange(len(values)), values.copy(), []
-    for _ in range(min(count, values.shape[1])):
-        found.append(left.argmax(axis=1))
-        left[rows, found[-1]] = -np.inf
-    return np.stack(found, axis=1)
-
-
-def _count_words(texts: Sequence[Sequence[str]], vocabulary: dict[str, int]) -> Any:
+def count_words(texts: Sequence[Collection[str]], vocabulary: dict[str, int]) -> Any:
     """Sparse counts [texts, words]; words outside the vocabulary are left out."""
     from scipy.sparse import csr_matrix
 
@@ -55,6 +46,15 @@ def _count_words(texts: Sequence[Sequence[str]], vocabulary: dict[str, int]) -> 
     counts = csr_matrix((np.ones(len(places)), (rows, columns)), shape=(len(texts), len(vocabulary)))
     counts.sum_duplicates()
     return counts
+
+
+def _largest(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:
+    """Columns of the ``count`` largest values of every row, the first of equals first."""
+    rows, left, found = np.arange(len(values)), values.copy(), []
+    for _ in range(min(count, values.shape[1])):
+        found.append(left.argmax(axis=1))
+        left[rows, found[-1]] = -np.inf
+    return np.stack(found, axis=1)
 
 
 def _weigh(counts: Any, weights: np.ndarray) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -13,47 +13,10 @@ from med_lora.errors import InputError
 from med_lora.models.session import ModelSession
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.evaluation.losses.measure import check_finite, token_losses
+from med_lora.pipelines.evaluation.losses.windows import WINDOW, sliding_windows
 from med_lora.prompts import context_length
 from med_lora.prompts.tokens import opening_tokens
 from med_lora.statistics.resampling import Estimate, Resamples, resample
-
-WINDOW = 1024  # tokens seen at once at most: what GPT-2 has, and little memory for logits
-
-
-class Window(NamedTuple):
-    """Part of a text that goes through the model at once.
-
-    Attributes:
-        ids: its tokens.
-        scored: how many of them, at its end, count here; the others are context, and count in an earlier window.
-    """
-
-    ids: Sequence[int]
-    scored: int
-
-
-def sliding_windows(ids: Sequence[int], window: int, stride: int) -> list[Window]:
-    """A text cut so that each token but the first counts once, with at least ``window - stride`` tokens before it.
-
-    Only tokens of the first window have fewer, since the text begins there (after the recipe of the transformers
-    documentation, "Perplexity of fixed-length models").
-
-    Args:
-        ids: tokens; the first is context alone.
-        window: tokens of a window at most.
-        stride: tokens by which a window goes beyond the one before.
-
-    Raises:
-        ValueError: unless 0 < stride < window.
-    """
-    if not 0 < stride < window:
-        raise ValueError(f"a stride of {stride} does not suit a window of {window} tokens")
-    windows, done = [], 1
-    while done < len(ids):
-        end = min(len(ids), max(window, done + stride))
-        windows.append(Window(ids[max(0, end - window) : end], end - done))
-        done = end
-    return windows
 
 
 def measure_general_text(

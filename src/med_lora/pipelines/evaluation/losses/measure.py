@@ -13,9 +13,11 @@ import pandas as pd
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.generation.batches import batch_by_length, pad
+from med_lora.generation.room import UNLIMITED
 from med_lora.models.session import ModelSession
 from med_lora.parameters import PromptParams, TrainingParams
 from med_lora.pipelines.evaluation.losses.batches import published_padding, tabulate_batches
+from med_lora.pipelines.evaluation.losses.windows import WINDOW, Window, sliding_windows
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
 from med_lora.prompts import PairTokeniser, Tokenised, context_length
 
@@ -31,13 +33,13 @@ def measure_losses(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Cross-entropy of every reference answer given its question, and the sums that other ways to a perplexity need.
 
-    A pair longer than ``training.max_length``, or than the model's context, is cut as ``training.overlong: truncate``
-    does, whatever the setting is; the columns then speak of the part that was scored. With an adapter the tuned model
-    is measured, without one the base model.
+    Every answer counts whole: a pair longer than the model's context, or than ``training.max_length`` and 1,024 tokens,
+    goes through in windows that overlap by half. With an adapter the tuned model is measured, without one the base
+    model.
 
     Returns:
         losses: in the order of ``test``, columns id, tokens (answer tokens, EOS included), nll (sum over these tokens,
-            nats), answer_bytes (UTF-8 bytes of the answer; exact to a character where it was cut).
+            nats), answer_bytes (UTF-8 bytes of the answer).
         batch_losses: columns variant, batch, tokens, nll, as :func:`tabulate_batches` describes them.
 
     Raises:
@@ -46,30 +48,33 @@ def measure_losses(
     pairs = read_pairs(test, "test")
     tokenizer = session.tokenizer()
     tokeniser = PairTokeniser(prompt, tokenizer)
+    rows = tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), UNLIMITED)
     with session.arm(adapter) as model:
-        limit = min(training.max_length, context_length(model) or training.max_length)
-        rows = tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), limit)
-        cut = sum(1 for row in rows if row.answer_cut)
-        if cut:
-            logger.warning("%d of %d answers exceed %d tokens; only their beginning is scored.", cut, len(rows), limit)
-        # behind its row the padding changes nothing that stands before it, so one pass serves both tables
-        padding = published_padding([len(row.input_ids) for row in rows], list(pairs["id"]))
-        padded = [row.input_ids + [tokeniser.end_id or 0] * count for row, count in zip(rows, padding, strict=True)]
-        real = [len(row.input_ids) for row in rows]
-        losses = token_losses(model, padded, session.hardware.inference_batch_size, real)
-    answers = [_of_answer(row, values) for row, values in zip(rows, losses, strict=True)]
+        width = min(context_length(model) or UNLIMITED, max(training.max_length, WINDOW))
+        windows = [sliding_windows(row.input_ids, width, width // 2) for row in rows]
+        long = sum(1 for of_row in windows if len(of_row) > 1)
+        if long:
+            logger.info("%d of %d pairs exceed %d tokens and are scored in windows.", long, len(rows), width)
+        # behind its window the padding changes nothing that stands before it, so one pass serves both tables
+        padding = published_padding([len(of_row[0].ids) for of_row in windows], list(pairs["id"]))
+        flat = [window.ids for of_row in windows for window in of_row]
+        added = [
+            extra for count, of_row in zip(padding, windows, strict=True) for extra in [count] + [0] * (len(of_row) - 1)
+        ]
+        padded = [[*ids, *[tokenizer.pad_token_id] * count] for ids, count in zip(flat, added, strict=True)]
+        values = iter(token_losses(model, padded, session.hardware.inference_batch_size, [len(ids) for ids in flat]))
+    found = [[next(values) for _ in of_row] for of_row in windows]
     table = pd.DataFrame(
         {
             "id": list(pairs["id"]),
             "tokens": [len(row.answer_ids) for row in rows],
-            "nll": answers,
-            "answer_bytes": [
-                _count_bytes(row, text, tokenizer) for row, text in zip(rows, pairs["answer"], strict=True)
-            ],
+            "nll": [_of_answer(*given) for given in zip(rows, windows, found, strict=True)],
+            "answer_bytes": [len(answer.encode("utf-8")) for answer in pairs["answer"]],
         }
     )
     check_finite(table["nll"], [f"test pair {pair}" for pair in pairs["id"]])
-    return table, tabulate_batches(table, [values.sum() for values in losses], [len(values) for values in losses])
+    first = [of_row[0] for of_row in found]
+    return table, tabulate_batches(table, [values.sum() for values in first], [len(values) for values in first])
 
 
 def token_losses(
@@ -120,12 +125,8 @@ def check_finite(nll: Sequence[float] | pd.Series, names: Sequence[str]) -> None
         )
 
 
-def _of_answer(row: Tokenised, losses: npt.NDArray[np.float64]) -> float:
-    """Of the losses of a row without its first token, the sum over the answer."""
-    first = len(row.prompt_ids) - 1
-    return float(losses[first : first + len(row.answer_ids)].sum())
-
-
-def _count_bytes(row: Tokenised, answer: str, tokenizer: Any) -> int:
-    scored = tokenizer.decode(row.answer_ids, skip_special_tokens=True).strip() if row.answer_cut else answer
-    return len(scored.encode("utf-8"))
+def _of_answer(row: Tokenised, windows: Sequence[Window], found: Sequence[npt.NDArray[np.float64]]) -> float:
+    """The sum over the answer's tokens, each from the window that it counts in."""
+    lengths = [len(window.ids) - 1 for window in windows]  # without what is behind the first one as padding
+    parts = [values[:length][-window.scored :] for window, length, values in zip(windows, lengths, found, strict=True)]
+    return float(np.concatenate(parts)[-len(row.answer_ids) :].sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -60,18 +60,27 @@ def find_others(pairs: pd.DataFrame) -> dict[str, str]:
     for column in ("question", "focus", "group"):
         if column not in pairs:
             continue
-        keys = pairs[column].astype("str").str.strip().str.lower()
+        keys = pairs[column].astype("str").fillna("").str.strip().str.lower()
         related: dict[str, list[tuple[str, str]]] = {}
         for key, pair, answer in zip(keys, pairs.index, pairs["answer"], strict=True):
             if key:
                 related.setdefault(key, []).append((pair, answer))
         for members in related.values():
-            for place, (pair, own) in enumerate(members):
-                following = (*members[place + 1 :], *members[:place])
-                other = next((answer for _, answer in following if answer != own), None)
+            following = _next_others([answer for _, answer in members])
+            for (pair, _), other in zip(members, following, strict=True):
                 if other is not None:
                     others.setdefault(pair, other)
     return others
+
+
+def _next_others(answers: Sequence[str]) -> list[str | None]:
+    """To each answer the next that differs, the first behind the last; None where all are equal."""
+    count = len(answers)
+    found: list[str | None] = [None] * count
+    for place in reversed(range(2 * count)):  # the second round knows what follows the last
+        own, after = place % count, (place + 1) % count
+        found[own] = answers[after] if answers[after] != answers[own] else found[after]
+    return found
 
 
 def _unsupported(

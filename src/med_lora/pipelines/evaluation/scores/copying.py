@@ -8,7 +8,7 @@ from med_lora.metrics.copying import longest_runs, normalised_words
 from med_lora.metrics.definition import Metric, lengthen, tabulate_metrics
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
 
-WORDS = "lower case, words of letters and digits"
+WORDS = "case folded, words of letters and digits"
 
 
 def score_copying(arm_texts: pd.DataFrame, train: Split) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,10 +13,10 @@ from med_lora.metrics.bert_score import NAMES, BertScorer, bert_metrics
 from med_lora.metrics.definition import SCORE_COLUMNS, tabulate_metrics
 from med_lora.metrics.embedding import NAME, count_cut, describe_reading, embedding_metric, similarities
 from med_lora.parameters import EvaluationParams, HardwareParams
-from med_lora.pipelines.evaluation.splits import Split, read_pairs
+from med_lora.pipelines.evaluation.scores.scoring import join_references
+from med_lora.pipelines.evaluation.splits import Split
 
 logger = logging.getLogger(__name__)
-KINDS = ("model", "control")
 
 
 def score_bert(
@@ -32,7 +32,8 @@ def score_bert(
         Columns id, arm, metric, score, without rows where the encoder cannot be had; and the table of the metrics.
 
     Raises:
-        InputError: if the layer set is beyond the encoder's, it has a decoder, or the machine lacks the device.
+        InputError: if the layer set is beyond the encoder's, it has a decoder, the machine lacks the device, or an arm
+            is not about the test pairs.
     """
     device = prepare_device(hardware)
     layer = evaluation.bert_score.layer if evaluation.bert_score else None
@@ -42,7 +43,7 @@ def score_bert(
         return _unscored("BERTScore", error), tabulate_metrics(
             bert_metrics(bert_encoder.name, str(layer or "last"), missing=_clause(error))
         )
-    rows = _with_references(arm_texts, test)
+    rows = join_references(arm_texts, test)
     scores = scorer.score(list(rows["answer"]), list(rows["reference"]))
     _log_cut("BERTScore", scorer.cut)
     metrics = bert_metrics(bert_encoder.name, f"{scorer.layer} of {scorer.layers}")
@@ -63,7 +64,7 @@ def score_embedding(
         Columns id, arm, metric, score, without rows where the encoder cannot be had; and the table of the metric.
 
     Raises:
-        InputError: if the machine lacks the device.
+        InputError: if the machine lacks the device, or an arm is not about the test pairs.
     """
     device = prepare_device(hardware)
     try:
@@ -71,19 +72,12 @@ def score_embedding(
     except MissingEncoderError as error:
         metric = embedding_metric(sentence_encoder.name, "", missing=_clause(error))
         return _unscored("embedding similarity", error), tabulate_metrics([metric])
-    rows = _with_references(arm_texts, test)
+    rows = join_references(arm_texts, test)
     answers, references = list(rows["answer"]), list(rows["reference"])
     scores = similarities(encoder, answers, references, hardware.inference_batch_size)
     _log_cut("embedding similarity", count_cut(encoder, [*answers, *references]))
     metric = embedding_metric(sentence_encoder.name, describe_reading(encoder))
     return _as_scores(rows, NAME, scores), tabulate_metrics([metric])
-
-
-def _with_references(arm_texts: pd.DataFrame, test: Split) -> pd.DataFrame:
-    """The answers of models and controls, each with the reference of its pair."""
-    references = read_pairs(test, "test").set_index("id")["answer"]
-    rows = arm_texts[arm_texts["kind"].isin(KINDS)]
-    return rows.assign(reference=rows["id"].map(references)).reset_index(drop=True)
 
 
 def _as_scores(rows: pd.DataFrame, metric: str, scores: np.ndarray) -> pd.DataFrame:

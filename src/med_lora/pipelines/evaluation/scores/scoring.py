@@ -10,6 +10,7 @@ from med_lora.errors import InputError
 from med_lora.metrics.corpus import LEXICAL_MEANS, score_arms
 from med_lora.metrics.definition import SCORE_COLUMNS, Family, lengthen, read_metrics, tabulate_metrics
 from med_lora.metrics.facts import flag_metrics, loss_metrics, read_entropies, read_flags
+from med_lora.metrics.lexical import STATISTICS
 from med_lora.metrics.parallel import cores, score_many
 from med_lora.parameters import EvaluationParams, HardwareParams
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
@@ -36,7 +37,7 @@ def read_facts(
 
 def score_overlap(
     arm_texts: pd.DataFrame, test: Split, evaluation: EvaluationParams, hardware: HardwareParams
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Lexical scores of the models' and the controls' answers against the references.
 
     ROUGE, BLEU of the sentence, chrF, METEOR, exact match and token F1, as
@@ -51,19 +52,22 @@ def score_overlap(
     Returns:
         scores: columns of ``SCORE_COLUMNS``.
         metrics: one row a metric.
+        statistics: columns id, arm and the integers whose sums make BLEU and chrF of the corpus, named in
+            ``med_lora.metrics.lexical.STATISTICS``; arm by arm as in ``arm_texts``.
     """
-    texts = _join_references(arm_texts, test)
+    texts = join_references(arm_texts, test)
     processes = hardware.threads or cores()
     pairs = list(zip(texts["answer"], texts["reference"], strict=True))
-    names, scores, metrics = score_many(pairs, evaluation.rouge_beta, processes)
-    wide = pd.DataFrame(scores, columns=list(names)).assign(id=list(texts["id"]), arm=list(texts["arm"]))
+    found = score_many(pairs, evaluation.rouge_beta, processes)
+    ids, arms = list(texts["id"]), list(texts["arm"])
+    wide = pd.DataFrame(found.scores, columns=list(found.names)).assign(id=ids, arm=arms)
     parts = [lengthen(rows.drop(columns="arm"), str(arm)) for arm, rows in wide.groupby("arm", sort=False)]
-    return pd.concat(parts, ignore_index=True), tabulate_metrics(metrics)
+    statistics = pd.DataFrame(found.statistics, columns=[name for names in STATISTICS.values() for name in names])
+    statistics = pd.concat([pd.DataFrame({"id": ids, "arm": arms}), statistics], axis=1)
+    return pd.concat(parts, ignore_index=True), tabulate_metrics(found.metrics), statistics
 
 
-def score_corpus(
-    arm_texts: pd.DataFrame, test: Split, scores: pd.DataFrame, evaluation: EvaluationParams
-) -> pd.DataFrame:
+def score_corpus(overlap_statistics: pd.DataFrame, scores: pd.DataFrame, evaluation: EvaluationParams) -> pd.DataFrame:
     """Corpus scores of the models' and the controls' answers, on the pairs that ``evaluation.exclude`` keeps.
 
     BLEU and chrF are those of the summed statistics, ROUGE the mean over pairs. Intervals are percentiles of a cluster
@@ -71,22 +75,20 @@ def score_corpus(
     fewer than two groups are left.
 
     Args:
-        arm_texts: columns id, arm, kind, answer.
-        test: the pairs with the references.
+        overlap_statistics: as :func:`score_overlap` returns them.
         scores: as :func:`collect_scores` returns them, for groups, flags and ROUGE.
         evaluation: what to exclude, and the bootstrap.
 
     Returns:
         Columns arm, metric, n, value, low, high, signature, and over all pairs n_all, value_all, low_all, high_all;
-        arms in the order of ``arm_texts``.
+        arms in the order of ``overlap_statistics``.
     """
-    texts = _join_references(arm_texts, test)
     flags = scores[scores["metric"].isin(evaluation.exclude) & scores["arm"].isin(ARMS)]
     excluded = set(flags["id"][flags["score"] != 0])
     groups = scores.groupby("id")["group"].first()
-    means = scores[scores["metric"].isin(LEXICAL_MEANS) & scores["arm"].isin(set(texts["arm"]))]
+    means = scores[scores["metric"].isin(LEXICAL_MEANS) & scores["arm"].isin(set(overlap_statistics["arm"]))]
     means = means.pivot(index="id", columns=["arm", "metric"], values="score")
-    return score_arms(texts, means, groups, excluded, evaluation)
+    return score_arms(overlap_statistics, means, groups, excluded, evaluation)
 
 
 def collect_scores(test: Split, *tables: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -135,7 +137,7 @@ def check_references(pairs: pd.DataFrame) -> None:
         raise InputError(f"Test pair {blank.iloc[0]} has no reference answer; leave the pair out of its corpus.")
 
 
-def _join_references(arm_texts: pd.DataFrame, test: Split) -> pd.DataFrame:
+def join_references(arm_texts: pd.DataFrame, test: Split) -> pd.DataFrame:
     """The scored rows of ``arm_texts`` with a column ``reference``."""
     pairs = read_pairs(test, "test")
     texts = arm_texts[arm_texts["kind"].isin(KINDS)]
