@@ -167,7 +167,7 @@ def test_comparison_has_its_columns_and_the_order_of_the_metrics(tables: Tables,
         *["arm", "metric", "n", "mean", "low", "high"],
         *["tuned_difference", "tuned_difference_low", "tuned_difference_high"],
         *["mean_all", "mean_all_low", "mean_all_high"],
-        *["tuned_difference_all", "tuned_difference_all_low", "tuned_difference_all_high", "family"],
+        *["tuned_difference_all", "tuned_difference_all_low", "tuned_difference_all_high", "family", "excluded"],
     ]
     matched = [f"{name}_matched" for name in CONTROLS]
     assert set(controls["arm"]) == {*CONTROLS, *matched, "empty_answer"}

@@ -31,11 +31,14 @@ COLUMNS = [
     "metric",
     "n",
     "groups",
+    "excluded",
     "base",
     "tuned",
     "difference",
     "difference_low",
     "difference_high",
+    "best_control",
+    "best_control_mean",
     "p_value",
     "p_holm",
     "note",
@@ -151,3 +154,25 @@ def test_equal_arms_differ_nowhere() -> None:
     subgroups = compare(*tables(base=same, tuned=same))
     assert (subgroups[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
     assert (subgroups["p_value"] == 1).all()
+
+
+def test_the_best_control_of_each_part_stands_beside_the_arms() -> None:
+    scores, traits = tables()
+    base = scores[(scores["arm"] == "base") & (scores["metric"] == "rouge1")]
+    low, high = base.assign(arm="echoed_question", score=0.1), base.assign(arm="empty_answer", score=0.9)
+    high.loc[high["id"] >= "t:16", "score"] = 0.0  # the near ones
+    subgroups = compare(pd.concat([scores, low, high]), traits)
+    assert tuple(subgroups.loc[("overlap", "clean", "rouge1"), ["best_control", "best_control_mean"]]) == (
+        "empty_answer",
+        pytest.approx(0.9),
+    )
+    assert subgroups.loc[("overlap", "near", "rouge1"), "best_control"] == "echoed_question"
+    assert subgroups.xs("cross_entropy", level="metric")["best_control"].isna().all()
+
+
+def test_pairs_that_do_not_count_are_counted() -> None:
+    empty = np.zeros(COUNT)
+    empty[:3] = 1.0
+    subgroups = compare(*tables(tuned={"answer_empty": empty}))
+    assert list(subgroups.xs("rouge1", level="metric")["excluded"]) == [3, 0, 3]
+    assert list(subgroups.xs("cross_entropy", level="metric")["excluded"]) == [0, 0, 0]

@@ -197,6 +197,7 @@ def corpus_scores() -> pd.DataFrame:
 def subgroups() -> pd.DataFrame:
     """Two levels of overlap, one of a single group."""
     shared = {"dimension": "overlap", "metric": "rougeL", "base": 0.1, "tuned": 0.2, "difference": 0.1}
+    shared |= {"excluded": 17, "best_control": "echoed_question", "best_control_mean": 0.12}
     clean = {"level": "clean", "n": 42, "groups": 42, "difference_low": 0.05, "difference_high": 0.15}
     exact = {"level": "exact", "n": 1, "groups": 1, "note": "one group has no interval"}
     return pd.DataFrame(

@@ -169,6 +169,9 @@ def test_parts_of_the_test_set_are_shown_for_the_headline_metrics(subgroups: pd.
     rows = list_subgroups(subgroups)
     assert [(row["level"], row["note"]) for row in rows] == [("clean", ""), ("exact", "one group has no interval")]
     assert rows[1]["difference_interval"] == ""
+    assert {(row["control"], row["best_control_mean"], row["excluded"]) for row in rows} == {
+        ("Echoed question", "0.120", "17")
+    }
 
 
 def test_the_fault_of_a_published_variant_is_told_once(as_published: pd.DataFrame) -> None:

@@ -127,13 +127,15 @@ def list_corpus_scores(corpus_scores: pd.DataFrame) -> list[Cells]:
 
 def list_subgroups(subgroups: pd.DataFrame) -> list[Cells]:
     """Rows of the table of subgroups, for cross-entropy and ROUGE-L."""
+    names = ("base", "tuned", "best_control_mean", "difference")
     shown = []
     for row in _records(subgroups[subgroups["metric"].isin(SUBGROUP_METRICS)]):
         cells: Cells = {"dimension": DIMENSION_TITLES[row["dimension"]], "level": str(row["level"])}
         cells |= {"metric": title(row["metric"]), "n": f"{row['n']:,}", "groups": in_groups(row)}
-        cells |= {"p_holm": _show_p(row["p_holm"]), "note": row["note"]}
-        shown.append(cells | _show_values(row, ("base", "tuned", "difference")))
-    return _align(shown, ("base", "tuned", "difference", "p_holm"))
+        cells |= {"p_holm": _show_p(row["p_holm"]), "note": row["note"], "excluded": f"{row['excluded']:,}"}
+        cells |= {"control": title(row["best_control"]) if row["best_control"] else ""}
+        shown.append(cells | _show_values(row, names))
+    return _align(shown, (*names, "p_holm"))
 
 
 def list_forgetting(forgetting: pd.DataFrame) -> list[Cells]:

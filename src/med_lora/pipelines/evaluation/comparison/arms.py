@@ -43,7 +43,7 @@ COLUMNS = [
 CONTROL_COLUMNS = [
     *("arm", "metric", "n", "mean", "low", "high"),
     *("tuned_difference", "tuned_difference_low", "tuned_difference_high", "mean_all", "mean_all_low", "mean_all_high"),
-    *("tuned_difference_all", "tuned_difference_all_low", "tuned_difference_all_high", "family"),
+    *("tuned_difference_all", "tuned_difference_all_low", "tuned_difference_all_high", "family", "excluded"),
 ]
 ALL_PAIRS_FAMILIES = ("loss", "flag")  # about references, or about what excludes a pair: no pair is left out
 Floats = npt.NDArray[np.float64]
@@ -87,7 +87,8 @@ def compare_arms(
             unbeaten_controls (whose difference to the tuned arm may be 0; all pairs count where too few are kept).
         controls: arm, metric, n, mean, low, high, tuned_difference (tuned - control), tuned_difference_low,
             tuned_difference_high, and over all pairs mean_all, mean_all_low, mean_all_high, tuned_difference_all,
-            tuned_difference_all_low, tuned_difference_all_high; family. NaN for a control without a score on some pair.
+            tuned_difference_all_low, tuned_difference_all_high; family, excluded (pairs). NaN for a control without a
+            score on some pair.
 
     Raises:
         InputError: if losses are not about the pairs of ``scores``.
@@ -212,7 +213,7 @@ def _compare_controls(scopes: Iterable[Scope], contrast: Contrast, confidence: f
                 ahead = measured.estimate(contrast.arm) - control
                 row |= state(f"mean{suffix}", control, confidence)
                 row |= state(f"tuned_difference{suffix}", ahead, confidence)
-            rows.append(row | {"family": scope.kept.metric.family})
+            rows.append(row | {"family": scope.kept.metric.family, "excluded": scope.whole.over.n - scope.kept.over.n})
     controls = pd.DataFrame(rows).rename(columns={"mean_low": "low", "mean_high": "high"})
     return controls.reindex(columns=CONTROL_COLUMNS).sort_values(["arm", "metric"], ignore_index=True)
 

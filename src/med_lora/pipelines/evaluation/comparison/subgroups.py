@@ -11,14 +11,17 @@ import pandas as pd
 from med_lora.metrics.definition import Metric, read_metrics
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.evaluation.comparison.arms import ALL_PAIRS_FAMILIES
-from med_lora.pipelines.evaluation.comparison.contrasts import even_out
+from med_lora.pipelines.evaluation.comparison.contrasts import GOLD, even_out
 from med_lora.pipelines.evaluation.comparison.traits import DIMENSIONS, sort_levels
 from med_lora.pipelines.evaluation.scores.scoring import ARMS
 from med_lora.statistics.paired import holm, wilcoxon_p
 from med_lora.statistics.resampling import resample
 
 DIFFERENCE = "difference"
-_COLUMNS = ["dimension", "level", "metric", "n", "groups", *ARMS, DIFFERENCE, "difference_low", "difference_high"]
+_COLUMNS = [
+    *("dimension", "level", "metric", "n", "groups", "excluded"),
+    *(*ARMS, DIFFERENCE, "difference_low", "difference_high", "best_control", "best_control_mean"),
+]
 
 
 def compare_subgroups(
@@ -39,9 +42,10 @@ def compare_subgroups(
         evaluation: exclusions, confidence, resamples and their seed.
 
     Returns:
-        Columns dimension, level, metric, n, groups, base, tuned, difference (tuned - base), difference_low,
-        difference_high, p_value, p_holm, note. With fewer than two groups the interval and p-value are NaN and the note
-        says why.
+        Columns dimension, level, metric, n, groups, excluded (pairs of the level that do not count), base, tuned,
+        difference (tuned - base), difference_low, difference_high, best_control and best_control_mean (of a metric that
+        is better higher, the null control with the highest mean), p_value, p_holm, note. With fewer than two groups the
+        interval and p-value are NaN and the note says why.
     """
     compared = _compared(read_metrics(metrics), scores)
     values = _pair_scores(scores, [metric.name for metric in compared], evaluation.exclude)
@@ -69,7 +73,7 @@ def _compared(metrics: Sequence[Metric], scores: pd.DataFrame) -> list[Metric]:
 
 def _pair_scores(scores: pd.DataFrame, names: Sequence[str], exclude: Sequence[str]) -> pd.DataFrame:
     """One row a pair, a column each (arm, metric), and ("kept", "") for pairs that the text metrics are over."""
-    wanted = scores[scores["arm"].isin(ARMS) & scores["metric"].isin({*names, *exclude})]
+    wanted = scores[(scores["arm"] != GOLD) & scores["metric"].isin({*names, *exclude})]
     values = wanted.pivot(index="id", columns=["arm", "metric"], values="score").sort_index()
     kept = (values[[(arm, flag) for arm in ARMS for flag in exclude]] == 0).all(axis=1)
     return values.assign(**{"kept": kept})
@@ -93,7 +97,19 @@ def _compare(
     for names in alike.values():
         chosen = over[names[0]]
         rows |= _compare_alike(values[chosen], differences.loc[chosen, names], groups, evaluation)
-    return [rows[metric.name] for metric in metrics]
+    return [
+        rows[metric.name]
+        | {"excluded": len(values) - rows[metric.name]["n"]}
+        | (_find_best_control(values[over[metric.name]], metric.name) if metric.better == "higher" else {})
+        for metric in metrics
+    ]
+
+
+def _find_best_control(values: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """The null control with the highest mean over these pairs, the first by name in a tie; none without a score."""
+    controls = sorted(str(column[0]) for column in values.columns if column[1] == metric and column[0] not in ARMS)
+    means = pd.Series({arm: values[arm, metric].mean(skipna=False) for arm in controls}, dtype="float64").dropna()
+    return {"best_control": means.idxmax(), "best_control_mean": means.max()} if len(means) else {}
 
 
 def _compare_alike(
