@@ -190,7 +190,7 @@ def remark_on_numbers(measured: Measured, row: dict[str, float], evaluation: Eva
         remarks.append(f"{groups} groups cannot give p < {alpha:g} whatever the difference")
     if not math.isfinite(row["difference"]):
         remarks.append("the losses are too large for a finite perplexity")
-    if not measured.differences.any():
+    if measured.metric.tested and not measured.differences.any():
         remarks.append("the arms score alike in every group")
     reference = measured.contrast.reference
     if not measured.metric.tested:
