@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from med_lora.errors import InputError
+import sys
 
-UNLIMITED = 10**9
+from med_lora.errors import InputError
 
 
 def prompt_room(context: int | None, new_tokens: int, setting: str) -> int:
@@ -19,7 +19,7 @@ def prompt_room(context: int | None, new_tokens: int, setting: str) -> int:
         InputError: if no token is left for the prompt.
     """
     if context is None:
-        return UNLIMITED
+        return sys.maxsize
     if context <= new_tokens:
         raise InputError(
             f"{setting} ({new_tokens}) leaves no room for the question in the model's context of {context} tokens; "

@@ -10,10 +10,10 @@ import pandas as pd
 from med_lora.errors import InputError
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.benchmarks.tasks import PROMPTS
+from med_lora.pipelines.evaluation.scores.scoring import ARMS
 from med_lora.statistics.paired import holm
 from med_lora.statistics.resampling import resample
 
-ARMS = ("base", "tuned")
 KEY = ["benchmark", "id"]
 
 

@@ -13,9 +13,8 @@ from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.models.session import ModelSession
 from med_lora.parameters import PromptParams
 from med_lora.pipelines.evaluation.losses.measure import check_finite, token_losses
+from med_lora.pipelines.evaluation.scores.scoring import ARMS
 from med_lora.prompts import PairTokeniser, context_length
-
-ARMS = ("base", "tuned")
 
 
 def measure_exposure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,6 @@ import pandas as pd
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.generation.batches import batch_by_length, pad
-from med_lora.generation.room import UNLIMITED
 from med_lora.models.session import ModelSession
 from med_lora.parameters import PromptParams, TrainingParams
 from med_lora.pipelines.evaluation.losses.batches import published_padding, tabulate_batches
@@ -48,9 +48,9 @@ def measure_losses(
     pairs = read_pairs(test, "test")
     tokenizer = session.tokenizer()
     tokeniser = PairTokeniser(prompt, tokenizer)
-    rows = tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), UNLIMITED)
+    rows = tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), sys.maxsize)
     with session.arm(adapter) as model:
-        width = min(context_length(model) or UNLIMITED, max(training.max_length, WINDOW))
+        width = min(context_length(model) or sys.maxsize, max(training.max_length, WINDOW))
         windows = [sliding_windows(row.input_ids, width, width // 2) for row in rows]
         long = sum(1 for of_row in windows if len(of_row) > 1)
         if long:
