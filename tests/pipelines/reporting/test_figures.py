@@ -96,6 +96,7 @@ def test_scores_by_epoch_are_drawn_where_answers_were_scored(training_history: p
     figure = draw_epoch_scores(training_history)
     (curve,) = figure.data
     assert (curve.name, list(curve.x)) == ("ROUGE-L F", [0, 1, 2, 3, 4])
+    assert figure.layout.title.subtitle.text == "n = 6 validation questions, answered greedily"
     assert figure.layout.meta["caption"] == "From before training to its end: ROUGE-L F 0.100 to 0.180."
     assert not draw_epoch_scores(training_history[training_history["metric"] == "train_loss"]).data
 

@@ -78,7 +78,9 @@ def draw_epoch_scores(training_history: pd.DataFrame) -> Any:
         traces.append(go.Scatter(x=rows["epoch"].tolist(), y=values, name=name, **_markers(next(colours))))
         said.append(f"{name} {values[0]:.3f} to {values[-1]:.3f}")
     caption = f"From before training to its end: {', '.join(said)}." if said else "No answers were scored."
-    figure = make_figure(traces, "Answers during training", "greedy answers to validation questions", caption)
+    asked = training_history[training_history["metric"] == "validation_answers"]["value"].max()
+    subtitle = f"n = {0 if math.isnan(asked) else asked:.0f} validation questions, answered greedily"
+    figure = make_figure(traces, "Answers during training", subtitle, caption)
     figure.update_xaxes(title_text="epoch")
     figure.update_yaxes(title_text="score (0 to 1, mean over questions)", rangemode="tozero")
     return figure
