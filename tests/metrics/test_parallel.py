@@ -60,10 +60,17 @@ def test_several_processes_give_the_same_scores(system: Path, monkeypatch: pytes
     assert np.array_equal(found.statistics, expected.statistics)
 
 
-def test_a_wordnet_that_cannot_be_read_is_missing_and_the_rest_goes_on(system: Path) -> None:
+def test_a_wordnet_that_cannot_be_read_is_missing_and_the_rest_goes_on(
+    system: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (system / "data.noun").write_text("")
     names, scores, _, metrics = score_many(PAIRS, 1.0, processes=1)
     assert names == (*NAMES, "meteor_exact_stem")
     assert np.isfinite(scores).all()
     missing = {metric.name: metric.missing for metric in metrics if metric.missing}
     assert missing == {"meteor": "LookupError while WordNet was read"}
+    synonyms = {metric.name: metric.signature.partition("synonyms:")[2] for metric in metrics}
+    assert (synonyms["meteor"], synonyms["meteor_exact_stem"]) == ("WordNet", "no")
+    told = [record.getMessage() for record in caplog.records if record.name == "med_lora.metrics.parallel"]
+    assert len(told) == 1
+    assert told[0].startswith("METEOR is computed without synonyms: The WordNet in ")

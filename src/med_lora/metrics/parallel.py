@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,8 @@ from med_lora.metrics.lexical import LexicalScorer, lexical_metrics
 from med_lora.metrics.meteor import Meteor
 from med_lora.metrics.ngrams import Counts, Floats
 from med_lora.metrics.wordnet import WordNet, WordNetFiles, find_wordnet
+
+logger = logging.getLogger(__name__)
 
 Pairs = Sequence[tuple[str, str]]  # answer, reference
 Part = tuple[Floats, Counts]  # scores and statistics of a chunk
@@ -91,8 +94,10 @@ def _open_meteor(files: WordNetFiles | None) -> tuple[Meteor, list[Metric]]:
         return Meteor(WordNet(files)), []
     except InputError as error:
         meteor = Meteor(None)
+        logger.warning("METEOR is computed without synonyms: %s", error)
         reason = f"{type(error.__cause__).__name__} while WordNet was read"
-        return meteor, [Metric("meteor", "overlap", "higher", True, meteor.signature, missing=reason)]
+        signature = meteor.signature.replace("synonyms:no", "synonyms:WordNet")
+        return meteor, [Metric("meteor", "overlap", "higher", True, signature, missing=reason)]
 
 
 def _score(rouge_beta: float, files: WordNetFiles | None, chunk: Pairs) -> Part:

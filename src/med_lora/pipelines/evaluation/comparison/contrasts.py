@@ -192,20 +192,23 @@ def remark_on_numbers(measured: Measured, row: dict[str, float], evaluation: Eva
         remarks.append("the losses are too large for a finite perplexity")
     if measured.metric.tested and not measured.differences.any():
         remarks.append("the arms score alike in every group")
-    reference = measured.contrast.reference
-    if not measured.metric.tested:
-        pass  # its relative change is nowhere shown
-    elif math.isnan(row["ratio"]) and row["base"] <= ROUNDING:
+    if judged(measured.metric.name) in measured.values:
+        scored = int(measured.values[judged(measured.metric.name)].sum())
+        if 0 < scored < measured.over.n:
+            remarks.append(f"{scored} of {measured.over.n} references have a score of their own")
+    return [*remarks, *_remark_on_ratios(measured, row)] if measured.metric.tested else remarks
+
+
+def _remark_on_ratios(measured: Measured, row: dict[str, float]) -> list[str]:
+    """Why there is no relative change, or no mean of ratios."""
+    reference, remarks = measured.contrast.reference, []
+    if math.isnan(row["ratio"]) and row["base"] <= ROUNDING:
         remarks.append(f"the mean of {reference} is not above 0, so there is no relative change")
     elif math.isnan(row["ratio_low"]) and math.isfinite(row["difference"]):
         remarks.append(
             f"the mean of {reference} is not above 0 in some resamples, so the relative change has no interval"
         )
-    if judged(measured.metric.name) in measured.values:
-        scored = int(measured.values[judged(measured.metric.name)].sum())
-        if 0 < scored < measured.over.n:
-            remarks.append(f"{scored} of {measured.over.n} references have a score of their own")
     none = int((measured.pair_values(reference) == 0).sum())
-    if measured.metric.tested and none:
+    if none:
         remarks.append(f"{reference} scores 0 on {none} of {measured.over.n} pairs, so a mean of ratios does not exist")
     return remarks
