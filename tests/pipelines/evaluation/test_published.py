@@ -25,6 +25,7 @@ def comparison() -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=columns)
     bounds = {"ratio": 0.22222, "ratio_low": -0.01, "ratio_high": 0.4}
+    table = table.assign(n=[60, 43, 0, 43, 43, 60], excluded=[0, 17, 0, 17, 17, 0])
     return table.assign(**{name: [bound, bound, NAN, bound, NAN, bound] for name, bound in bounds.items()})
 
 
@@ -62,7 +63,17 @@ def test_perplexity_is_computed_in_the_published_ways(
 
 
 def test_each_tested_text_metric_has_its_published_tests(published: pd.DataFrame) -> None:
-    assert list(published.columns) == ["quantity", "variant", "base", "tuned", "value", "sound", "note"]
+    assert list(published.columns) == [
+        "quantity",
+        "variant",
+        "n",
+        "excluded",
+        "base",
+        "tuned",
+        "value",
+        "sound",
+        "note",
+    ]
     rouge = published[published["quantity"] == "rouge1"]
     assert list(rouge["variant"]) == ["Mann-Whitney U", "uncorrected p", "mean of ratios"]
     assert list(rouge["value"]) == [0.3, 0.02, 230_000.0]
@@ -70,6 +81,8 @@ def test_each_tested_text_metric_has_its_published_tests(published: pd.DataFrame
     assert rouge["sound"].str.startswith("p = 0.04").tolist() == [True, True, False]
     assert rouge["sound"].iloc[2] == "+22.2% [-1.0%, +40.0%]: ratio of the means"
     assert "4 tests" in rouge["note"].iloc[1]
+    assert (set(rouge["n"]), set(rouge["excluded"])) == ({43}, {17})
+    assert set(published["n"][published["quantity"] == "perplexity"]) == {60}
 
 
 def test_what_is_not_tested_or_cannot_be_had_has_no_row(published: pd.DataFrame) -> None:

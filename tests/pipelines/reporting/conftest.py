@@ -219,7 +219,8 @@ def as_published() -> pd.DataFrame:
         ("rougeL", "Mann-Whitney U", 0.1, 0.2, 0.004, "p = 0.001", "the arms are paired"),
         ("bleu", "Mann-Whitney U", 2.0, 5.0, 0.03, "p = 0.002", "the arms are paired"),
     ]
-    return pd.DataFrame(rows, columns=["quantity", "variant", "base", "tuned", "value", "sound", "note"])
+    table = pd.DataFrame(rows, columns=["quantity", "variant", "base", "tuned", "value", "sound", "note"])
+    return table.assign(n=43, excluded=17)
 
 
 @pytest.fixture(scope="session")

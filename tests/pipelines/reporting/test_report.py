@@ -175,6 +175,7 @@ def test_parts_of_the_test_set_are_shown_for_the_headline_metrics(subgroups: pd.
 
 
 def test_the_fault_of_a_published_variant_is_told_once(as_published: pd.DataFrame) -> None:
+    assert {(row["n"], row["excluded"]) for row in list_published(as_published)} == {("43", "17")}
     assert [row["note"] for row in list_published(as_published)] == ["padding counts", "the arms are paired", ""]
 
 

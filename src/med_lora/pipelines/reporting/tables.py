@@ -154,6 +154,7 @@ def list_published(as_published: pd.DataFrame) -> list[Cells]:
     rows = []
     for row in _records(as_published):
         cells = {"quantity": title(row["quantity"]), "variant": str(row["variant"]), "sound": str(row["sound"])}
+        cells |= {name: f"{row[name]:,}" for name in ("n", "excluded")}
         cells |= {name: _show_figure(row[name]) for name in ("base", "tuned", "value")}
         rows.append(cells | {"note": "" if row["variant"] in told else row["note"]})
         told.add(row["variant"])

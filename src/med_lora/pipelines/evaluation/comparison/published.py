@@ -10,7 +10,7 @@ import pandas as pd
 
 from med_lora.pipelines.evaluation.losses.batches import BATCH, MEAN_OF_BATCHES, PADDING_COUNTED
 
-COLUMNS = ["quantity", "variant", "base", "tuned", "value", "sound", "note"]
+COLUMNS = ["quantity", "variant", "n", "excluded", "base", "tuned", "value", "sound", "note"]
 # variant of a perplexity: what is wrong with it
 PERPLEXITIES = {
     "padding and prompt counted": f"Every position of right-padded batches of {BATCH} counts, so that the figure "
@@ -53,16 +53,17 @@ def list_published(
         base_batch_losses: sums over batches (columns variant, batch, tokens, nll); ``tuned_batch_losses`` likewise.
 
     Returns:
-        Columns quantity (metric), variant (how it was computed), base and tuned (the arms' figures), value (of a
-        variant that compares them: the p-value, or the improvement as a fraction; else NaN), sound (this project's
-        figure, in words) and note (what is wrong with the variant, one sentence).
+        Columns quantity (metric), variant (how it was computed), n and excluded (pairs), base and tuned (the arms'
+        figures), value (of a variant that compares them: the p-value, or the improvement as a fraction; else NaN),
+        sound (this project's figure, in words) and note (what is wrong with the variant, one sentence).
     """
     rows = _list_perplexities(comparison, base_batch_losses, tuned_batch_losses)
     compared = comparison[~comparison["family"].isin(["loss", "flag"])]
     tests = int(comparison["p_value"].notna().sum())
     for row in compared.to_dict("records"):
         rows += _list_tests({str(key): value for key, value in row.items()}, tests)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    pairs = comparison.set_index("metric")[["n", "excluded"]]
+    return pd.DataFrame(rows).join(pairs, on="quantity")[COLUMNS]
 
 
 def _list_perplexities(
