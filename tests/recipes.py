@@ -8,9 +8,12 @@ from med_lora.parameters import (
     CanariesParams,
     EvaluationParams,
     HardwareParams,
+    JudgeParams,
     LoraParams,
     ModelParams,
     OptimisationParams,
+    PeopleParams,
+    RetrievalParams,
     TrainingParams,
 )
 from med_lora.parameters.evaluation import DecodingParams
@@ -122,3 +125,63 @@ def evaluation(**changes: Any) -> EvaluationParams:
 def canaries(**changes: Any) -> CanariesParams:
     """No audit; ``enabled`` switches one on."""
     return CanariesParams(**({"enabled": False, "secrets": 2, "repetitions": 2, "controls": 10, "seed": 4} | changes))
+
+
+def retrieval(**changes: Any) -> RetrievalParams:
+    """BM25 over training answers; ``encoder`` is a mapping or a whole model where it is given."""
+    given: dict[str, Any] = {
+        "enabled": True,
+        "sources": ["training_answers"],
+        "method": "bm25",
+        "store": "exact",
+        "encoder": {
+            "id": "no-encoder",
+            "revision": None,
+            "sha256": None,
+            "query_prompt": "",
+            "passage_prompt": "",
+            "pool_prompt": True,
+        },
+        "candidates": 5,
+        "passages": 2,
+        "context_tokens": 64,
+        "instruction": "Passages:\n{passages}\n\n{question}",
+        "relevance": 0.5,
+    }
+    return RetrievalParams(**(given | changes))
+
+
+def axis(name: str = "accuracy") -> dict[str, Any]:
+    return {"name": name, "question": f"How good is its {name}?", "anchors": {1: "bad", 5: "good"}}
+
+
+def judge(**changes: Any) -> JudgeParams:
+    """Two axes and the preference, asked once of a local model on at most six pairs."""
+    given: dict[str, Any] = {
+        "enabled": True,
+        "endpoint": None,
+        "local": None,
+        "sampling": {"temperature": 0.0, "seed": 1, "max_tokens": 32},
+        "items": 6,
+        "repeats": 1,
+        "preference": True,
+        "axes": [axis("accuracy"), axis("relevance")],
+        "criteria": [],
+        "item_criteria": {},
+        "price": None,
+        "max_cost": None,
+        "seed": 2,
+    }
+    return JudgeParams(**(given | changes))
+
+
+def people(**changes: Any) -> PeopleParams:
+    """Two raters, two axes and the preference on at most six pairs."""
+    given: dict[str, Any] = {
+        "raters": ["anna", "ben"],
+        "items": 6,
+        "preference": True,
+        "axes": [axis("accuracy"), axis("safety")],
+        "seed": 2,
+    }
+    return PeopleParams(**(given | changes))

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-Family = Literal["loss", "overlap", "meaning", "choice", "conduct", "copying", "flag"]
+Family = Literal["loss", "overlap", "meaning", "choice", "conduct", "copying", "grounding", "judge", "people", "flag"]
 SCORE_COLUMNS = ["id", "arm", "metric", "score"]
 
 
@@ -20,7 +20,8 @@ class Metric:
         name: as in the tables.
         family: what it is computed from: losses of the reference answers, words shared with the reference, meaning
             compared by an encoder, the choice an answer ends with, its conduct (repetition, refusal, ...), words copied
-            from training answers, or facts about its generation.
+            from training answers, its footing in the passages given, the rating of a judge or of people, or facts about
+            its generation.
         better: the direction of improvement; "neither" for a description such as the length.
         tested: whether the arms are tested for a difference. What only describes, or repeats another metric in
             another unit, would cost the others power in the correction for multiple tests.

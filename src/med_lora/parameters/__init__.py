@@ -36,6 +36,7 @@ from med_lora.parameters.evaluation import (
     PowerParams,
     ReportingParams,
 )
+from med_lora.parameters.judge import JudgeParams, LocalJudgeParams, PriceParams
 from med_lora.parameters.llm import EndpointParams, SamplingParams
 from med_lora.parameters.model import (
     ArchitectureParams,
@@ -47,19 +48,24 @@ from med_lora.parameters.model import (
     PromptParams,
     TrainingParams,
 )
+from med_lora.parameters.people import PeopleParams
 from med_lora.parameters.question_generation import QuestionGenerationParams
+from med_lora.parameters.retrieval import RetrievalEncoderParams, RetrievalParams
+from med_lora.parameters.rubric import AxisParams, CriterionParams
 from med_lora.parameters.stages import ContinuedPretrainingParams, MergingParams
 from med_lora.parameters.trials import SearchParams, SearchSpace, SweepParams
 
 __all__ = [
     "ArchitectureParams",
     "ArtefactParams",
+    "AxisParams",
     "BertScoreParams",
     "CanariesParams",
     "CleaningParams",
     "ContinuedPretrainingParams",
     "CorpusFiles",
     "CorpusParams",
+    "CriterionParams",
     "DataEngineeringParams",
     "DecodingParams",
     "DeduplicationParams",
@@ -68,19 +74,25 @@ __all__ = [
     "EvaluationParams",
     "HardwareParams",
     "HubParams",
+    "JudgeParams",
     "LatencyParams",
+    "LocalJudgeParams",
     "LoraParams",
     "MergingParams",
     "ModelParams",
     "OptimisationParams",
     "Parameters",
     "PassageParams",
+    "PeopleParams",
     "PowerParams",
     "PretrainingParams",
+    "PriceParams",
     "ProjectParams",
     "PromptParams",
     "QuestionGenerationParams",
     "ReportingParams",
+    "RetrievalEncoderParams",
+    "RetrievalParams",
     "SamplingParams",
     "ScreeningParams",
     "SearchParams",
@@ -113,7 +125,10 @@ class ProjectParams(Parameters):
     merging: MergingParams
     sweep: SweepParams
     search: SearchParams
+    retrieval: RetrievalParams
     evaluation: EvaluationParams
+    judge: JudgeParams
+    people: PeopleParams
     latency: LatencyParams
     power: PowerParams
     reporting: ReportingParams
