@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from med_lora.datasets.corpus import CorpusDataset
     from med_lora.datasets.encoder import Encoder, EncoderDataset
     from med_lora.datasets.folder import FolderDataset
+    from med_lora.datasets.passage_index import PassageIndexDataset
     from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder, SavedFolder
+    from med_lora.datasets.rating_sheets import RatingSheetsDataset, ReturnedSheetsDataset
     from med_lora.datasets.table import TableDataset
     from med_lora.datasets.text_files import TextFilesDataset
     from med_lora.datasets.work_folder import WorkFolder, WorkFolderDataset
@@ -31,9 +33,12 @@ __all__ = [
     "Encoder",
     "EncoderDataset",
     "FolderDataset",
+    "PassageIndexDataset",
     "Pretrained",
     "PretrainedDataset",
     "PretrainedFolder",
+    "RatingSheetsDataset",
+    "ReturnedSheetsDataset",
     "SavedFolder",
     "TableDataset",
     "TextFilesDataset",
@@ -51,9 +56,12 @@ _MODULES = {
     "Encoder": "encoder",
     "EncoderDataset": "encoder",
     "FolderDataset": "folder",
+    "PassageIndexDataset": "passage_index",
     "Pretrained": "pretrained",
     "PretrainedDataset": "pretrained",
     "PretrainedFolder": "pretrained",
+    "RatingSheetsDataset": "rating_sheets",
+    "ReturnedSheetsDataset": "rating_sheets",
     "SavedFolder": "pretrained",
     "TableDataset": "table",
     "TextFilesDataset": "text_files",

@@ -90,5 +90,5 @@ def test_a_benchmark_without_choices_is_left_out_and_named(exam: Chunks, caplog:
 
 def test_a_missing_harness_ends_the_pipeline_with_one_sentence(exam: Chunks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"install med_lora\[bench\]\.$"):
+    with pytest.raises(InputError, match=r"run `pip install -e \.\[bench\]`\.$"):
         collect_questions(exam)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from med_lora.arms import BARE_ARMS
 from med_lora.errors import InputError
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.benchmarks.tasks import PROMPTS
-from med_lora.pipelines.evaluation.scores.scoring import ARMS
 from med_lora.statistics.paired import holm
 from med_lora.statistics.resampling import resample
 
@@ -44,12 +44,12 @@ def compare_benchmarks(
         InputError: if the arms did not answer the same items in the same way.
     """
     asked = benchmark_questions[benchmark_questions["fault"] == ""].set_index(KEY)
-    answers = {arm: _align(items, asked, arm) for arm, items in zip(ARMS, (base_items, tuned_items), strict=True)}
+    answers = {arm: _align(items, asked, arm) for arm, items in zip(BARE_ARMS, (base_items, tuned_items), strict=True)}
     _check_signatures(answers)
     excluded = (benchmark_questions["fault"] != "").groupby(benchmark_questions["benchmark"]).sum()
     rows = []
     for name in asked.index.unique("benchmark"):
-        items = {arm: answers[arm].loc[name] for arm in ARMS}
+        items = {arm: answers[arm].loc[name] for arm in BARE_ARMS}
         row = _compare(asked.loc[name], items, evaluation)
         rows.append({"benchmark": name, "n": len(asked.loc[name]), "excluded": int(excluded[name]), **row})
     comparison = pd.DataFrame(rows)
@@ -102,7 +102,7 @@ def _check_signatures(answers: dict[str, pd.DataFrame]) -> None:
 
 
 def _compare(asked: pd.DataFrame, items: dict[str, pd.DataFrame], evaluation: EvaluationParams) -> dict[str, Any]:
-    base, tuned = (items[arm]["correct"].astype(bool) for arm in ARMS)
+    base, tuned = (items[arm]["correct"].astype(bool) for arm in BARE_ARMS)
     row: dict[str, Any] = {
         "chance": float((1 / (asked["choices"].str.count(" ") + 1)).mean()),
         "majority": float(asked["gold"].value_counts(normalize=True).iloc[0]),
@@ -119,7 +119,7 @@ def _compare(asked: pd.DataFrame, items: dict[str, pd.DataFrame], evaluation: Ev
         "tuned_only": tuned_only,
         "p_value": mcnemar_p(base_only, tuned_only),
     }
-    row |= {f"{arm}_macro_f1": macro_f1(list(items[arm]["choice"]), list(asked["gold"])) for arm in ARMS}
+    row |= {f"{arm}_macro_f1": macro_f1(list(items[arm]["choice"]), list(asked["gold"])) for arm in BARE_ARMS}
     truncated = items["base"]["prompt_truncated"] | items["tuned"]["prompt_truncated"]
     row |= {
         "truncated": int(truncated.sum()),
@@ -144,7 +144,7 @@ def _difference_interval(base: pd.Series, tuned: pd.Series, evaluation: Evaluati
 
 def _note(row: dict[str, Any], n: int) -> str:
     notes = []
-    low = [arm for arm in ARMS if row[f"{arm}_low"] <= row["majority"]]
+    low = [arm for arm in BARE_ARMS if row[f"{arm}_low"] <= row["majority"]]
     if low:
         notes.append(f"{' and '.join(low)} not above the majority line")
     if n < 2:

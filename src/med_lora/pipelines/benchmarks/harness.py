@@ -28,7 +28,7 @@ def check_installed() -> None:
     """
     if find_spec("lm_eval") is None:
         raise InputError(
-            "The pipeline benchmarks needs lm-evaluation-harness, which is not installed; install med_lora[bench]."
+            "The pipeline benchmarks needs lm-evaluation-harness, which is missing; run `pip install -e .[bench]`."
         )
 
 

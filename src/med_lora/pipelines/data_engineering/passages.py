@@ -15,14 +15,13 @@ import pandas as pd
 from med_lora.chunks import Chunks
 from med_lora.errors import InputError
 from med_lora.parameters import PassageParams, ScreeningParams
+from med_lora.passages import PASSAGE_COLUMNS
 from med_lora.pipelines.data_engineering.blocks import Paragraph, Part, read_paragraphs
 from med_lora.pipelines.data_engineering.layouts.encyclopaedia import split_pages
 from med_lora.pipelines.data_engineering.screening import Screener
 from med_lora.pipelines.data_engineering.text import comparison_key
 
 logger = logging.getLogger(__name__)
-
-PASSAGE_COLUMNS = ["id", "corpus", "book", "chapter", "page", "licence", "text"]
 
 _WIKI_HEADING = re.compile(r"^[ \t]*={2,6}[ \t]*([^=\n]+?)[ \t]*={2,6}[ \t]*$", re.MULTILINE)
 # The splitter prefers to cut at the longest run of newlines; a line separator is to it the end of a sentence, so that

@@ -1,0 +1,1 @@
+"""Passages found for a question: by an encoder, by words (BM25), or by both."""
