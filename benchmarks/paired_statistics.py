@@ -27,6 +27,7 @@ from med_lora.metrics.definition import Metric, tabulate_metrics
 from med_lora.parameters import EvaluationParams, HardwareParams
 from med_lora.parameters.evaluation import DecodingParams
 from med_lora.pipelines.evaluation.comparison.arms import compare_arms
+from med_lora.pipelines.evaluation.comparison.retrieval import compare_retrieval
 from med_lora.pipelines.evaluation.controls.texts import collect_texts
 from med_lora.pipelines.evaluation.scores.scoring import score_corpus, score_overlap
 from med_lora.statistics.resampling import resample
@@ -155,6 +156,18 @@ def time_lexical(
     sys.stdout.write(f"scores of the corpus, {settings.bootstrap_samples} resamples: {taken}\n")
 
 
+def time_retrieval(texts: pd.DataFrame, ids: pd.Series, settings: EvaluationParams, repeats: int) -> None:
+    """Four arms in five contrasts."""
+    models = texts[texts["kind"] == "model"]
+    scores, metrics, *losses = make_scores(pd.concat([texts, models.assign(arm=models["arm"] + "_rag")]), ids)
+    named = {}
+    for arm, table in zip(("base", "tuned"), losses, strict=True):
+        helped = table.assign(nll=table["nll"] * np.random.default_rng(4).random(len(table)))
+        named |= {f"{arm}_losses": table, f"{arm}_rag_losses": helped}
+    taken = time_it(lambda: compare_retrieval(scores, metrics, settings, **named), repeats)
+    sys.stdout.write(f"statistics of arms with passages: {taken}\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=10_000)
@@ -169,12 +182,14 @@ def main() -> None:
         {"id": test.frame["id"], "answer": test.frame["answer"].sample(frac=1, random_state=1).array}
     )
     settings = evaluation()
-    arm_texts = collect_texts(test, train, answers, answers, settings)
+    arm_texts = collect_texts(test, train, settings, base=answers, tuned=answers)
     tables = make_scores(arm_texts, test.frame["id"])
     write = sys.stdout.write
     write(f"{given.pairs} pairs, {tables[0]['arm'].nunique()} arms, {len(tables[1])} metrics, {os.cpu_count()} cores\n")
-    write(f"controls: {time_it(lambda: collect_texts(test, train, answers, answers, settings), given.repeats)}\n")
+    taken = time_it(lambda: collect_texts(test, train, settings, base=answers, tuned=answers), given.repeats)
+    write(f"controls: {taken}\n")
     write(f"statistics: {time_it(lambda: compare_arms(*tables, settings), given.repeats)}\n")
+    time_retrieval(arm_texts, test.frame["id"], settings, given.repeats)
     time_lexical(test, arm_texts, tables[0], settings, given)
     for pairs in (500, 2000, given.pairs):
         scores = np.random.default_rng(3).random((pairs, 2))

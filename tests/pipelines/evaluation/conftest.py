@@ -97,6 +97,14 @@ def evaluation() -> EvaluationParams:
     return recipes.evaluation(exclude=["answer_cut", "answer_empty"], bootstrap_samples=500, seed=1)
 
 
+@pytest.fixture
+def tables(test_split: Table, train_split: Table) -> Any:
+    """What a comparison rests on, ``Tables``."""
+    from .tables import make_tables
+
+    return make_tables(test_split, train_split)
+
+
 @pytest.fixture(scope="session")
 def model_folder(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights so large that answers vary, and an output layer so tilted towards EOS that some of them end."""

@@ -113,7 +113,9 @@ def test_training_with_canaries_is_what_the_adapter_is_checked_against() -> None
 
 
 @pytest.mark.parametrize(
-    "node", [*create_pipeline().nodes, *create_check(Stages("full")).nodes], ids=lambda node: node.name
+    "node",
+    [*create_pipeline(retrieval=True).nodes, *create_check(Stages("full")).nodes],
+    ids=lambda node: node.name,
 )
 def test_annotations_resolve(node: Any) -> None:
     hints = typing.get_type_hints(node.func)

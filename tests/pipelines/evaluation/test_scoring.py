@@ -56,7 +56,9 @@ def facts(test_split: Table, arm_texts: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     by_arm = arm_texts.groupby("arm")["answer"]
     base = make_answers(ids, list(by_arm.get_group("base")), finish_reason=["length", *["eos"] * 6])
     tuned = make_answers(ids, list(by_arm.get_group("tuned")), prompt_truncated=[*[False] * 6, True])
-    return read_facts(base, tuned, losses, losses.assign(nll=losses["nll"] / 2))
+    return read_facts(
+        base_answers=base, tuned_answers=tuned, base_losses=losses, tuned_losses=losses.assign(nll=losses["nll"] / 2)
+    )
 
 
 def test_facts_are_flags_and_nats_a_token(facts: tuple[pd.DataFrame, pd.DataFrame], test_split: Table) -> None:
@@ -77,6 +79,19 @@ def test_facts_are_flags_and_nats_a_token(facts: tuple[pd.DataFrame, pd.DataFram
         ("prompt_truncated", "flag"),
     ]
     assert metrics["signature"].str.len().min() > 10
+
+
+def test_facts_are_of_every_arm_that_has_tables(test_split: Table) -> None:
+    ids = test_split.frame["id"]
+    losses = pd.DataFrame({"id": list(ids), "tokens": 4, "nll": 2.0, "answer_bytes": 9})
+    tables = {f"{arm}_losses": losses for arm in ("tuned_rag", "base_rag", "base", "tuned")}
+    tables |= {f"{arm}_answers": make_answers(ids, [arm] * 7) for arm in ("tuned_rag", "base_rag", "base", "tuned")}
+    scores, metrics = read_facts(**tables)
+    assert list(scores["arm"].unique()) == ["base", "tuned", "base_rag", "tuned_rag"]
+    assert len(scores) == 7 * 4 * 4
+    two = {name: table for name, table in tables.items() if "rag" not in name}
+    pd.testing.assert_frame_equal(read_facts(**two)[1], metrics)
+    assert list(read_facts(**two)[0]["arm"].unique()) == ["base", "tuned"]
 
 
 def test_models_and_controls_are_scored_on_every_pair(arm_texts: pd.DataFrame, test_split: Table) -> None:
@@ -172,3 +187,32 @@ def test_corpus_scores_leave_out_what_the_evaluation_excludes(
     by_row = statistics.sort_values("id", ascending=False, kind="stable")
     turned = score_corpus(by_row, scores.sample(frac=1, random_state=1), evaluation)
     pd.testing.assert_frame_equal(turned, table, check_exact=True)
+
+
+def test_corpus_scores_of_the_models_are_the_same_beside_arms_with_passages(
+    arm_texts: pd.DataFrame, test_split: Table
+) -> None:
+    evaluation = recipes.evaluation(exclude=["answer_cut"])
+    ids = test_split.frame["id"]
+    whole, cut = make_answers(ids, ["a"] * 7), make_answers(ids, ["a"] * 7, finish_reason=["length", *["eos"] * 6])
+    losses = pd.DataFrame({"id": list(ids), "tokens": 4, "nll": 2.0, "answer_bytes": 9})
+    flags = read_facts(base_answers=cut, tuned_answers=whole, base_losses=losses, tuned_losses=losses)
+    *overlap, statistics = score_overlap(arm_texts, test_split, evaluation, HARDWARE)
+    expected = score_corpus(statistics, collect_scores(test_split, *flags, *overlap)[0], evaluation)
+
+    later = make_answers(ids, ["a"] * 7, finish_reason=[*["eos"] * 6, "length"])
+    rag = {"base_rag_answers": later, "tuned_rag_answers": whole, "base_rag_losses": losses, "tuned_rag_losses": losses}
+    all_flags = read_facts(base_answers=cut, tuned_answers=whole, base_losses=losses, tuned_losses=losses, **rag)
+    models = arm_texts[arm_texts["kind"] == "model"]
+    both = pd.concat([models, models.assign(arm=models["arm"] + "_rag"), arm_texts[arm_texts["kind"] != "model"]])
+    *overlap, statistics = score_overlap(both, test_split, evaluation, HARDWARE)
+    table = score_corpus(statistics, collect_scores(test_split, *all_flags, *overlap)[0], evaluation)
+    assert list(table["arm"].unique()) == ["base", "tuned", "base_rag", "tuned_rag", "echoed_question"]
+    assert dict(zip(table["arm"], table["n"], strict=True)) == {
+        "base": 6, "tuned": 6, "base_rag": 5, "tuned_rag": 5, "echoed_question": 6
+    }  # fmt: skip
+    assert (table["n_all"] == 7).all()
+    rest = table[table["arm"].isin(expected["arm"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, expected, check_exact=True)
+    found = table.set_index(["arm", "metric"])
+    assert found.loc[("base_rag", "chrf"), "value_all"] == found.loc[("base", "chrf"), "value_all"]

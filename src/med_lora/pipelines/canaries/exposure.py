@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from med_lora.arms import BARE_ARMS
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.models.session import ModelSession
 from med_lora.parameters import PromptParams
 from med_lora.pipelines.evaluation.losses.measure import check_finite, token_losses
-from med_lora.pipelines.evaluation.scores.scoring import ARMS
 from med_lora.prompts import PairTokeniser, context_length
 
 
@@ -83,7 +83,7 @@ def summarise_exposure(base_exposure: pd.DataFrame, tuned_exposure: pd.DataFrame
     from scipy.stats import mannwhitneyu
 
     rows = []
-    for arm, exposure in zip(ARMS, (base_exposure, tuned_exposure), strict=True):
+    for arm, exposure in zip(BARE_ARMS, (base_exposure, tuned_exposure), strict=True):
         inserted, controls = (exposure[exposure["kind"] == kind] for kind in ("inserted", "control"))
         rows.append(
             {

@@ -7,12 +7,14 @@ from typing import Any, Literal, NamedTuple
 
 from kedro.pipeline import Node, Pipeline, node
 
+from med_lora.arms import ARMS, BARE_ARMS, RAG_ARMS, model_of
 from med_lora.models.session import open_session
 from med_lora.parameters import ProjectParams
 from med_lora.pipelines.evaluation.answers.generation import discard_journal, generate_answers
 from med_lora.pipelines.evaluation.answers.server import ask_server_for_base, ask_server_for_tuned
 from med_lora.pipelines.evaluation.comparison.arms import compare_arms
 from med_lora.pipelines.evaluation.comparison.published import list_published
+from med_lora.pipelines.evaluation.comparison.retrieval import compare_retrieval
 from med_lora.pipelines.evaluation.comparison.subgroups import compare_subgroups
 from med_lora.pipelines.evaluation.comparison.traits import describe_pairs
 from med_lora.pipelines.evaluation.controls.texts import collect_texts
@@ -22,12 +24,15 @@ from med_lora.pipelines.evaluation.origin import check_tuned, check_tuned_model
 from med_lora.pipelines.evaluation.scores.choices import score_choices
 from med_lora.pipelines.evaluation.scores.conduct import score_conduct
 from med_lora.pipelines.evaluation.scores.copying import score_copying
+from med_lora.pipelines.evaluation.scores.grounding import score_grounding
 from med_lora.pipelines.evaluation.scores.meaning import score_bert, score_embedding
-from med_lora.pipelines.evaluation.scores.scoring import collect_scores, read_facts, score_corpus, score_overlap
+from med_lora.pipelines.evaluation.scores.scoring import (
+    collect_scores,
+    read_facts,
+    score_corpus,
+    score_overlap,
+)
 from med_lora.pipelines.stages import DEFAULT_STAGES, Stages, create_base
-
-Arm = Literal["base", "tuned"]
-ASK_SERVER = {"base": ask_server_for_base, "tuned": ask_server_for_tuned}
 
 
 class Measures(NamedTuple):
@@ -54,14 +59,27 @@ def measures_of(parameters: ProjectParams) -> Measures:
     return Measures(given.engine, given.bert_score is not None, given.embedding is not None)
 
 
-def create_pipeline(stages: Stages = DEFAULT_STAGES, measures: Measures = DEFAULT_MEASURES) -> Pipeline:
+def create_pipeline(
+    stages: Stages = DEFAULT_STAGES, measures: Measures = DEFAULT_MEASURES, *, retrieval: bool = False
+) -> Pipeline:
     """What training saved, ``base_model``, ``train`` and ``test`` to the tables of each arm, scores and comparison.
 
     The arm ``base`` is the experiment's base model whatever the stages; ``tuned`` is what the last of them left.
+
+    Args:
+        stages: of the training that left the tuned model.
+        measures: what the experiment measures.
+        retrieval: whether both models also answer with passages, as the arms ``base_rag`` and ``tuned_rag``; then
+            ``grounded_test`` and ``contexts`` are read too: the test pairs whose questions hold the passages, and these
+            passages.
     """
     sessions = create_check(stages) + create_sessions(stages)
-    arms = create_arm("base", stages, measures) + create_arm("tuned", stages, measures)
-    return sessions + arms + _create_scores(measures) + _create_comparison()
+    arms = sum((create_arm(arm, stages, measures) for arm in _arms(retrieval)), Pipeline([]))
+    return sessions + arms + _create_scores(measures, retrieval) + _create_comparison(retrieval)
+
+
+def _arms(retrieval: bool) -> tuple[str, ...]:
+    return ARMS if retrieval else BARE_ARMS
 
 
 def create_check(stages: Stages) -> Pipeline:
@@ -113,37 +131,39 @@ def tuned_adapter(stages: Stages) -> str | None:
     return None if stages.method == "full" else "checked_adapter"
 
 
-def create_arm(arm: Arm, stages: Stages, measures: Measures) -> Pipeline:
+def create_arm(arm: str, stages: Stages, measures: Measures) -> Pipeline:
     """One model on the test pairs: answers, losses, and losses of general English.
+
+    General English comes with no question, and so with no passages: it is not measured for an arm that is given some.
+    Nothing reads the ``*_batch_losses`` of such an arm: they are for figures as published, which had no passages.
 
     Args:
         arm: namespace of the nodes and beginning of their outputs' names.
-        stages: of the training that left the tuned arm.
+        stages: of the training that left the tuned model.
         measures: what the experiment measures.
     """
     base_model, given = "base_model", {"session": "base_session"}
-    if arm == "tuned":
+    if model_of(arm) == "tuned":
         base_model = "tuned_base" if stages.method == "full" else stages.base
         adapter = tuned_adapter(stages)
         given = {"session": tuned_session(stages)} | ({"adapter": adapter} if adapter else {})
-    questions = {"test": "test", "prompt": "params:prompt"}
-    nodes = [
-        node(
-            measure_losses,
-            inputs={**given, **questions, "training": "params:training"},
-            outputs=[f"{arm}_losses", f"{arm}_batch_losses"],
-            name="measure_losses",
-            tags="device",
-        ),
-        node(
-            measure_general_text,
-            inputs={**given, "general_english": "general_english"},
-            outputs=f"{arm}_general_losses",
-            name="measure_general_text",
-            tags="device",
-        ),
-        *_answer_nodes(arm, base_model, given, questions, measures),
-    ]
+    questions = {"test": "grounded_test" if arm in RAG_ARMS else "test", "prompt": "params:prompt"}
+    losses = node(
+        measure_losses,
+        inputs={**given, **questions, "training": "params:training"},
+        outputs=[f"{arm}_losses", f"{arm}_batch_losses"],
+        name="measure_losses",
+        tags="device",
+    )
+    general = node(
+        measure_general_text,
+        inputs={**given, "general_english": "general_english"},
+        outputs=f"{arm}_general_losses",
+        name="measure_general_text",
+        tags="device",
+    )
+    nodes = [losses, *([] if arm in RAG_ARMS else [general])]
+    nodes += _answer_nodes(arm, base_model, given, questions, measures)
     pipeline = Pipeline(nodes)
     parameters = {name for name in pipeline.inputs() if name.startswith("params:")}
     # outputs without the dot of a namespaced name, which Kedro warns about wherever another pipeline reads it
@@ -157,44 +177,46 @@ def create_arm(arm: Arm, stages: Stages, measures: Measures) -> Pipeline:
 
 
 def _answer_nodes(
-    arm: Arm, base_model: str, given: dict[str, str], questions: dict[str, str], measures: Measures
+    arm: str, base_model: str, given: dict[str, str], questions: dict[str, str], measures: Measures
 ) -> list[Node]:
     asked = {**questions, "evaluation": "params:evaluation", "journal": f"{arm}_journal"}
     answers = f"{arm}_answers"
     if measures.engine == "openai":
         # the weights are not loaded, but what they are tells kept answers apart
         given = {key: name for key, name in given.items() if key != "session"} | {"base_model": base_model}
-        ask = node(ASK_SERVER[arm], inputs={**given, **asked}, outputs=answers, name="ask_server")
+        ask_server = ask_server_for_tuned if model_of(arm) == "tuned" else ask_server_for_base
+        ask = node(ask_server, inputs={**given, **asked}, outputs=answers, name="ask_server")
     else:
         ask = node(generate_answers, inputs={**given, **asked}, outputs=answers, name="generate_answers", tags="device")
     return [ask, node(discard_journal, inputs=[answers, f"{arm}_journal"], outputs=None, name="discard_journal")]
 
 
-def _create_scores(measures: Measures) -> Pipeline:
+def _create_scores(measures: Measures, retrieval: bool) -> Pipeline:
     """The texts of all arms and controls to one long table of ``scores``, and what each metric is in ``metrics``."""
-    scorers: dict[str, tuple[Callable[..., Any], list[str]]] = {
+    facts = [f"{arm}_{table}" for arm in _arms(retrieval) for table in ("answers", "losses")]
+    scorers: dict[str, tuple[Callable[..., Any], list[str] | dict[str, str]]] = {
         "overlap": (score_overlap, ["arm_texts", "test", "params:evaluation", "params:hardware"]),
         "conduct": (score_conduct, ["arm_texts", "test"]),
         "choice": (score_choices, ["arm_texts", "test"]),
         "copying": (score_copying, ["arm_texts", "train"]),
-        "fact": (read_facts, ["base_answers", "tuned_answers", "base_losses", "tuned_losses"]),
+        "fact": (read_facts, {table: table for table in facts}),
     }
     encoded = ["params:evaluation", "params:hardware"]
     if measures.bert_score:
         scorers["bert"] = (score_bert, ["arm_texts", "test", "bert_encoder", *encoded])
     if measures.embedding:
         scorers["embedding"] = (score_embedding, ["arm_texts", "test", "sentence_encoder", *encoded])
+    texts = {"test": "test", "train": "train", "evaluation": "params:evaluation"}
+    texts |= {arm: f"{arm}_answers" for arm in _arms(retrieval)}
+    if retrieval:
+        scorers["grounding"] = (score_grounding, ["arm_texts", "contexts", "test"])
+        texts["contexts"] = "contexts"
     outputs = {kind: [f"{kind}_scores", f"{kind}_metrics"] for kind in scorers}
     tables = [table for pair in outputs.values() for table in pair]
     outputs["overlap"].append("overlap_statistics")
     return Pipeline(
         [
-            node(
-                collect_texts,
-                inputs=["test", "train", "base_answers", "tuned_answers", "params:evaluation"],
-                outputs="arm_texts",
-                name="collect_texts",
-            ),
+            node(collect_texts, inputs=texts, outputs="arm_texts", name="collect_texts"),
             *(
                 node(scorer, inputs=inputs, outputs=outputs[kind], name=scorer.__name__)
                 for kind, (scorer, inputs) in scorers.items()
@@ -210,10 +232,16 @@ def _create_scores(measures: Measures) -> Pipeline:
     )
 
 
-def _create_comparison() -> Pipeline:
-    """Scores and losses to the comparison, its subgroups, forgetting, and figures as published."""
+def _create_comparison(retrieval: bool) -> Pipeline:
+    """Scores and losses to the comparison, its subgroups, forgetting, figures as published, and what passages add."""
+    scored = {"scores": "scores", "metrics": "metrics", "evaluation": "params:evaluation"}
+    losses = {f"{arm}_losses": f"{arm}_losses" for arm in _arms(retrieval)}
+    with_passages = node(
+        compare_retrieval, inputs=scored | losses, outputs="retrieval_comparison", name="compare_retrieval"
+    )
     return Pipeline(
         [
+            *([with_passages] if retrieval else []),
             node(
                 compare_arms,
                 inputs=["scores", "metrics", "base_losses", "tuned_losses", "params:evaluation"],

@@ -15,10 +15,8 @@ from med_lora.metrics.definition import Metric
 from med_lora.parameters import EvaluationParams
 from med_lora.statistics.paired import mann_whitney_p, rank_biserial, wilcoxon_p
 from med_lora.statistics.power import detectable, fewest_groups, pairs_needed
-from med_lora.statistics.resampling import Column, Estimate, Resamples
+from med_lora.statistics.resampling import ROUNDING, Column, Estimate, Floats, Resamples
 
-ROUNDING = 1e-9  # sums taken in another order differ by less; smaller differences are none
-Floats = npt.NDArray[np.float64]
 GOLD = "gold"  # the references as an arm of their own
 # Metrics that are ratios of two sums over pairs, and no means of scores.
 LOSS_RATIOS = {
@@ -36,6 +34,13 @@ class Contrast(NamedTuple):
 
 
 TUNING = Contrast("base", "tuned")
+# What passages add to each model, what tuning adds where both are given them, and what both add together.
+RETRIEVAL = (
+    Contrast("base", "base_rag"),
+    Contrast("tuned", "tuned_rag"),
+    Contrast("base_rag", "tuned_rag"),
+    Contrast("base", "tuned_rag"),
+)
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,14 @@ def judged(name: str) -> Column:
     return GOLD, f"{name} judged"
 
 
-def state_arms(measured: Measured, confidence: float) -> dict[str, float]:
-    """base, tuned and difference, each with its interval."""
+def state_means(measured: Measured, confidence: float) -> dict[str, float]:
+    """What the reference and the arm reach (``reference_mean``, ``arm_mean``), and the difference, with intervals."""
     reference, arm = (measured.estimate(name) for name in measured.contrast)
     stated: dict[str, float] = {}
-    for name, estimate in (("base", reference), ("tuned", arm), ("difference", arm - reference)):
-        stated |= state(name, estimate, confidence)
-    return stated
+    for name, estimate in (("reference", reference), ("arm", arm)):
+        bounds = state(name, estimate, confidence)
+        stated |= {f"{name}_mean": bounds.pop(name), **bounds}
+    return stated | state("difference", arm - reference, confidence)
 
 
 def state(name: str, estimate: Estimate, confidence: float) -> dict[str, float]:
@@ -196,13 +202,15 @@ def remark_on_numbers(measured: Measured, row: dict[str, float], evaluation: Eva
         scored = int(measured.values[judged(measured.metric.name)].sum())
         if 0 < scored < measured.over.n:
             remarks.append(f"{scored} of {measured.over.n} references have a score of their own")
-    return [*remarks, *_remark_on_ratios(measured, row)] if measured.metric.tested else remarks
+    return remarks
 
 
-def _remark_on_ratios(measured: Measured, row: dict[str, float]) -> list[str]:
-    """Why there is no relative change, or no mean of ratios."""
+def remark_on_ratios(measured: Measured, row: dict[str, float]) -> list[str]:
+    """Why a tested metric has no relative change, or no mean of ratios."""
+    if not measured.metric.tested or measured.over.groups < 2:
+        return []
     reference, remarks = measured.contrast.reference, []
-    if math.isnan(row["ratio"]) and row["base"] <= ROUNDING:
+    if math.isnan(row["ratio"]) and row["reference_mean"] <= ROUNDING:
         remarks.append(f"the mean of {reference} is not above 0, so there is no relative change")
     elif math.isnan(row["ratio_low"]) and math.isfinite(row["difference"]):
         remarks.append(

@@ -8,19 +8,19 @@ from typing import Any
 
 import pandas as pd
 
+from med_lora.arms import BARE_ARMS, PASSAGE_CONTROLS, RAG_ARMS
 from med_lora.metrics.definition import Metric, read_metrics
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.evaluation.comparison.arms import ALL_PAIRS_FAMILIES
 from med_lora.pipelines.evaluation.comparison.contrasts import GOLD, even_out
+from med_lora.pipelines.evaluation.comparison.items import ALL_PAIRS_FAMILIES
 from med_lora.pipelines.evaluation.comparison.traits import DIMENSIONS, sort_levels
-from med_lora.pipelines.evaluation.scores.scoring import ARMS
 from med_lora.statistics.paired import holm, wilcoxon_p
 from med_lora.statistics.resampling import resample
 
 DIFFERENCE = "difference"
 _COLUMNS = [
     *("dimension", "level", "metric", "n", "groups", "excluded"),
-    *(*ARMS, DIFFERENCE, "difference_low", "difference_high", "best_control", "best_control_mean"),
+    *(*BARE_ARMS, DIFFERENCE, "difference_low", "difference_high", "best_control", "best_control_mean"),
 ]
 
 
@@ -65,17 +65,18 @@ def compare_subgroups(
 def _compared(metrics: Sequence[Metric], scores: pd.DataFrame) -> list[Metric]:
     """The tested metrics that both arms have scores of; instead of perplexity, which no pair has, its logarithm."""
     found = scores[scores["score"].notna()]
-    scored = set.intersection(*(set(found["metric"][found["arm"] == arm]) for arm in ARMS))
-    tested = [metric for metric in metrics if metric.tested]
+    scored = set.intersection(*(set(found["metric"][found["arm"] == arm]) for arm in BARE_ARMS))
+    tested = [metric for metric in metrics if metric.tested and metric.family != "grounding"]
     named = [replace(metric, name="cross_entropy") if metric.name == "perplexity" else metric for metric in tested]
     return [metric for metric in named if metric.name in scored]
 
 
 def _pair_scores(scores: pd.DataFrame, names: Sequence[str], exclude: Sequence[str]) -> pd.DataFrame:
     """One row a pair, a column each (arm, metric), and ("kept", "") for pairs that the text metrics are over."""
-    wanted = scores[(scores["arm"] != GOLD) & scores["metric"].isin({*names, *exclude})]
+    others = [GOLD, *RAG_ARMS, *PASSAGE_CONTROLS]
+    wanted = scores[~scores["arm"].isin(others) & scores["metric"].isin({*names, *exclude})]
     values = wanted.pivot(index="id", columns=["arm", "metric"], values="score").sort_index()
-    kept = (values[[(arm, flag) for arm in ARMS for flag in exclude]] == 0).all(axis=1)
+    kept = (values[[(arm, flag) for arm in BARE_ARMS for flag in exclude]] == 0).all(axis=1)
     return values.assign(**{"kept": kept})
 
 
@@ -107,7 +108,7 @@ def _compare(
 
 def _find_best_control(values: pd.DataFrame, metric: str) -> dict[str, Any]:
     """The null control with the highest mean over these pairs, the first by name in a tie; none without a score."""
-    controls = sorted(str(column[0]) for column in values.columns if column[1] == metric and column[0] not in ARMS)
+    controls = sorted(str(column[0]) for column in values.columns if column[1] == metric and column[0] not in BARE_ARMS)
     means = pd.Series({arm: values[arm, metric].mean(skipna=False) for arm in controls}, dtype="float64").dropna()
     return {"best_control": means.idxmax(), "best_control_mean": means.max()} if len(means) else {}
 
@@ -126,7 +127,7 @@ def _compare_alike(
             "metric": name,
             "n": len(differences),
             "groups": drawn.groups,
-            **{arm: values[arm, name].mean() for arm in ARMS},
+            **{arm: values[arm, name].mean() for arm in BARE_ARMS},
             DIFFERENCE: differences[name].mean(),
             "difference_low": low,
             "difference_high": high,

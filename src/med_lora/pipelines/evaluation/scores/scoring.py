@@ -6,6 +6,7 @@ from typing import get_args
 
 import pandas as pd
 
+from med_lora.arms import ARMS, BARE_ARMS, RAG_ARMS
 from med_lora.errors import InputError
 from med_lora.metrics.corpus import LEXICAL_MEANS, score_arms
 from med_lora.metrics.definition import SCORE_COLUMNS, Family, lengthen, read_metrics, tabulate_metrics
@@ -17,21 +18,22 @@ from med_lora.pipelines.evaluation.splits import Split, read_pairs
 
 KINDS = ("model", "control")  # gold answers equal their references: nothing to see
 COMPLETE = ("loss", "overlap", "flag")  # families with a score for every pair
-ARMS = ("base", "tuned")
 
 
-def read_facts(
-    base_answers: pd.DataFrame, tuned_answers: pd.DataFrame, base_losses: pd.DataFrame, tuned_losses: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What the tables of both arms say without any comparison of texts.
+def read_facts(**tables: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the tables of the arms say without any comparison of texts.
+
+    Args:
+        tables: of every arm ``<arm>_answers`` and ``<arm>_losses``.
 
     Returns:
         scores: ``cross_entropy`` (nats an answer token), and the flags ``answer_cut`` (it reached the limit of tokens),
             ``answer_empty`` and ``prompt_truncated``, each 0 or 1.
         metrics: of the losses, which are ratios of sums over pairs, and the flags.
     """
-    parts = [read_flags(answers, arm) for arm, answers in zip(ARMS, (base_answers, tuned_answers), strict=True)]
-    parts += [read_entropies(losses, arm) for arm, losses in zip(ARMS, (base_losses, tuned_losses), strict=True)]
+    arms = [arm for arm in ARMS if f"{arm}_answers" in tables]
+    parts = [read_flags(tables[f"{arm}_answers"], arm) for arm in arms]
+    parts += [read_entropies(tables[f"{arm}_losses"], arm) for arm in arms]
     return pd.concat(parts, ignore_index=True), tabulate_metrics([*loss_metrics(), *flag_metrics()])
 
 
@@ -74,6 +76,10 @@ def score_corpus(overlap_statistics: pd.DataFrame, scores: pd.DataFrame, evaluat
     bootstrap over groups (Field and Welsh 2007) of these statistics, with the same resamples for every arm; NaN where
     fewer than two groups are left.
 
+    Left out are the pairs with such an answer of ``base`` or ``tuned``, so that these two and the controls have the
+    scores of a run without further arms; for arms that are given passages, also those with such an answer of one of
+    them. Over all pairs every arm counts the same.
+
     Args:
         overlap_statistics: as :func:`score_overlap` returns them.
         scores: as :func:`collect_scores` returns them, for groups, flags and ROUGE.
@@ -83,12 +89,22 @@ def score_corpus(overlap_statistics: pd.DataFrame, scores: pd.DataFrame, evaluat
         Columns arm, metric, n, value, low, high, signature, and over all pairs n_all, value_all, low_all, high_all;
         arms in the order of ``overlap_statistics``.
     """
-    flags = scores[scores["metric"].isin(evaluation.exclude) & scores["arm"].isin(ARMS)]
-    excluded = set(flags["id"][flags["score"] != 0])
+    flags = scores[scores["metric"].isin(evaluation.exclude) & (scores["score"] != 0)]
     groups = scores.groupby("id")["group"].first()
-    means = scores[scores["metric"].isin(LEXICAL_MEANS) & scores["arm"].isin(set(overlap_statistics["arm"]))]
-    means = means.pivot(index="id", columns=["arm", "metric"], values="score")
-    return score_arms(overlap_statistics, means, groups, excluded, evaluation)
+    means = scores[scores["metric"].isin(LEXICAL_MEANS)]
+    given_passages = overlap_statistics["arm"].isin(RAG_ARMS)
+    parts = []
+    for statistics, flagged in (
+        (overlap_statistics[~given_passages], BARE_ARMS),
+        (overlap_statistics[given_passages], ARMS),
+    ):
+        if len(statistics):
+            excluded = set(flags["id"][flags["arm"].isin(flagged)])
+            scored = means[means["arm"].isin(set(statistics["arm"]))]
+            wide = scored.pivot(index="id", columns=["arm", "metric"], values="score")
+            parts.append(score_arms(statistics, wide, groups, excluded, evaluation))
+    order = {arm: place for place, arm in enumerate(dict.fromkeys(overlap_statistics["arm"]))}
+    return pd.concat(parts).sort_values("arm", key=lambda arms: arms.map(order), kind="stable", ignore_index=True)
 
 
 def collect_scores(test: Split, *tables: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
