@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from med_lora.statistics import resampling
-from med_lora.statistics.resampling import Resamples
+from med_lora.statistics.resampling import Estimate, Resamples
 
 
 def make_items(rows: int, seed: int = 0) -> pd.DataFrame:
@@ -152,3 +152,10 @@ def test_fewer_than_two_items_have_no_estimate(rows: int) -> None:
     estimate = resample(make_items(5).head(rows), 10, 0).mean(("base", "x"))
     assert math.isnan(estimate.value)
     assert all(math.isnan(end) for end in estimate.interval(0.95))
+
+
+def test_a_resample_without_a_correlation_could_have_shown_any() -> None:
+    draws = np.array([math.nan] * 5 + [0.5] * 95)
+    assert Estimate(0.5, draws).coefficient_interval(0.95) == (-1, 1)
+    assert Estimate(0.5, draws).coefficient_interval(0.8) == (0.5, 0.5)
+    assert all(math.isnan(bound) for bound in Estimate(math.nan, draws).coefficient_interval(0.95))

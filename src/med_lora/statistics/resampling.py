@@ -13,6 +13,7 @@ import pandas as pd
 Column = tuple[str, str]  # arm, quantity
 Floats = npt.NDArray[np.float64]
 CELLS = 1 << 21  # resampled groups held at once: 16 MiB an array
+ROUNDING = 1e-9  # sums taken in another order differ by less; smaller differences are none
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,20 @@ class Estimate:
     def interval(self, confidence: float) -> tuple[float, float]:
         """Percentile interval (Efron and Tibshirani 1993, section 13.3); NaN where the statistic is."""
         low, high = np.quantile(self.draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return float(low), float(high)
+
+    def coefficient_interval(self, confidence: float) -> tuple[float, float]:
+        """Percentile interval of a coefficient between -1 and 1, such as a correlation or an agreement.
+
+        A resample in which the coefficient does not exist (nothing varies in it) could have shown any: it counts as -1
+        for the lower and as 1 for the upper bound, so that an interval is wide where ratings hardly vary. NaN where the
+        coefficient of the items is.
+        """
+        if math.isnan(self.value):
+            return math.nan, math.nan
+        missing = np.isnan(self.draws)
+        low = np.quantile(np.where(missing, -1.0, self.draws), (1 - confidence) / 2)
+        high = np.quantile(np.where(missing, 1.0, self.draws), (1 + confidence) / 2)
         return float(low), float(high)
 
 
@@ -79,7 +94,7 @@ def resample(items: pd.DataFrame, groups: pd.Series, samples: int, seed: int) ->
     """
     items = items.sort_index()
     columns: list[Column] = [(str(name[0]), str(name[1])) for name in items.columns]
-    values, members = items.to_numpy(dtype=np.float64), _index_groups(groups.loc[items.index])
+    values, members = items.to_numpy(dtype=np.float64), index_groups(groups.loc[items.index])
     count, width = len(set(members)), values.shape[1]
     if count < 2:
         nothing = np.full((samples, width), math.nan)
@@ -89,13 +104,13 @@ def resample(items: pd.DataFrame, groups: pd.Series, samples: int, seed: int) ->
     sums = _coarsen(sums)
     sizes = np.bincount(members, minlength=count).astype(np.float64)
     draws, drawn_sizes = np.empty((samples, width)), np.empty(samples)
-    for start, drawn in _draw(count, samples, seed):
+    for start, drawn in draw_groups(count, samples, seed):
         draws[start : start + len(drawn)] = drawn @ sums
         drawn_sizes[start : start + len(drawn)] = drawn @ sizes
     return Resamples(len(items), count, columns, values.sum(axis=0), draws, drawn_sizes)
 
 
-def _index_groups(groups: pd.Series) -> npt.NDArray[np.int64]:
+def index_groups(groups: pd.Series) -> npt.NDArray[np.int64]:
     """Groups numbered by their first row."""
     return np.asarray(pd.factorize(groups.to_numpy())[0], dtype=np.int64)
 
@@ -112,7 +127,7 @@ def _coarsen(sums: Floats) -> Floats:
     return coarse
 
 
-def _draw(count: int, samples: int, seed: int) -> Iterator[tuple[int, Floats]]:
+def draw_groups(count: int, samples: int, seed: int) -> Iterator[tuple[int, Floats]]:
     """How often each of ``count`` groups is drawn, [block of resamples, groups], with the block's first resample."""
     generator = np.random.Generator(np.random.PCG64(seed))
     block = max(1, CELLS // count)
