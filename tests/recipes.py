@@ -179,6 +179,7 @@ def people(**changes: Any) -> PeopleParams:
     """Two raters, two axes and the preference on at most six pairs."""
     given: dict[str, Any] = {
         "raters": ["anna", "ben"],
+        "rated": False,
         "items": 6,
         "preference": True,
         "axes": [axis("accuracy"), axis("safety")],

@@ -107,6 +107,7 @@ def test_a_busy_server_is_asked_again(status: int) -> None:
         (say(b"[" * 15_000), "not_json", 1),
         (answer(choices=[]), "wrong_schema", 1),
         (answer(choices="none"), "wrong_schema", 1),
+        (answer(choices=[{"message": {"content": "fine"}, "finish_reason": "stop"}] * 2), "wrong_schema", 1),
         (answer(usage={"prompt_tokens": -4}), "wrong_schema", 1),
         (answer(model="another-writer"), "other_model", 1),
         (answer(model=f"{MODEL}-mini"), "other_model", 1),

@@ -62,12 +62,15 @@ class Request:
         schema: JSON that the answer must be; None leaves it free.
         repeat: number of the repetition, from 0; it is added to the seed.
         tokens: of a lone ``prompt``, the token ids that it must be read as.
+        options: all answers that ``schema`` allows, of which a local model takes the likeliest; a server writes, and
+            is held to the schema.
     """
 
     messages: tuple[Message, ...]
     schema: type[AnswerSchema] | None = None
     repeat: int = 0
     tokens: tuple[int, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,15 @@ class _Line(BaseModel):
 
 
 def call_key(answerer: Answerer, request: Request) -> str:
-    """SHA-256 over all that decides an answer: model, settings, messages, schema with its version, repeat.
+    """SHA-256 over all that decides an answer: model, settings, messages, schema with its version, repeat, options.
 
     Where the model runs does not count: a server that moves to another port is not paid again. A server that puts
     another model behind the same name needs another name in conf, or an empty cache.
     """
     schema = None if request.schema is None else [request.schema.name, request.schema.version]
     parts = [KEY_FORMAT, answerer.model, answerer.settings, list(request.messages), schema, request.repeat]
+    if request.options:  # a part of its own only where there are any: older keys stay what they were
+        parts.append(list(request.options))
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

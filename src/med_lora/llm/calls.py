@@ -28,7 +28,8 @@ class Answers:
         failed: count of the requests without an answer, by kind.
         prompt_tokens: tokens read over all distinct calls, cached ones too.
         completion_tokens: tokens written over all distinct calls.
-        paid_tokens: tokens read and written in this run.
+        paid_prompt_tokens: tokens read in this run.
+        paid_completion_tokens: tokens written in this run.
     """
 
     outcomes: list[Completion | Failure]
@@ -37,7 +38,13 @@ class Answers:
     failed: dict[str, int] = field(default_factory=dict)
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    paid_tokens: int = 0
+    paid_prompt_tokens: int = 0
+    paid_completion_tokens: int = 0
+
+    @property
+    def paid_tokens(self) -> int:
+        """Tokens read and written in this run."""
+        return self.paid_prompt_tokens + self.paid_completion_tokens
 
 
 def answer_all(
@@ -133,13 +140,10 @@ def _ask(
     return results
 
 
-def _tokens(result: Completion | Failure) -> int:
-    return 0 if isinstance(result, Failure) else result.prompt_tokens + result.completion_tokens
-
-
 def _summarise(outcomes: list[Completion | Failure], results: dict[str, Completion | Failure], asked: Any) -> Answers:
     failed = Counter(outcome.kind for outcome in outcomes if isinstance(outcome, Failure))
     completions = [result for result in results.values() if isinstance(result, Completion)]
+    paid = [result for result in (results[key] for key in asked) if isinstance(result, Completion)]
     return Answers(
         outcomes=outcomes,
         cached=len(results) - len(asked),
@@ -147,5 +151,6 @@ def _summarise(outcomes: list[Completion | Failure], results: dict[str, Completi
         failed=dict(sorted(failed.items())),
         prompt_tokens=sum(completion.prompt_tokens for completion in completions),
         completion_tokens=sum(completion.completion_tokens for completion in completions),
-        paid_tokens=sum(_tokens(results[key]) for key in asked),
+        paid_prompt_tokens=sum(completion.prompt_tokens for completion in paid),
+        paid_completion_tokens=sum(completion.completion_tokens for completion in paid),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from med_lora.datasets.base_model import BaseModel
 from med_lora.hardware import prepare_device
 from med_lora.llm.answers import Completion, Failure, Request
+from med_lora.llm.options import choose_option, score_options
 from med_lora.models.loading import weights_dtype
 from med_lora.parameters.llm import SamplingParams
 from med_lora.parameters.model import HardwareParams
@@ -21,7 +22,8 @@ class LocalModel:
 
     Messages go through the tokenizer's chat template where it has one, else they are set one below the other. An
     answer depends on the messages, the seed and the repeat alone, not on what was asked before. Nothing holds the
-    model to a schema: what a small one writes is often no JSON, and is then rejected by the caller.
+    model to a schema: what a small one writes is often no JSON, and is then rejected by the caller. Where a request
+    states all its options, the model writes nothing and :func:`choose_option` takes one, so that any model can answer.
     """
 
     def __init__(self, base_model: BaseModel, sampling: SamplingParams, hardware: HardwareParams):
@@ -47,9 +49,13 @@ class LocalModel:
             model, tokenizer = self._load()
             messages = [{"role": message["role"], "content": message["content"]} for message in request.messages]
             prompt = tokenise_messages(messages, tokenizer)
+            options = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in request.options]
+            room = max(map(len, options)) if options else self._sampling.max_tokens
             context = context_length(model)
-            if context is not None and len(prompt) + self._sampling.max_tokens > context:
+            if context is not None and len(prompt) + room > context:
                 return Failure("prompt_too_long")
+            if options:
+                return self._choose(model, prompt, options, request)
             return self._complete(model, tokenizer, prompt, request)
 
     def close(self) -> None:
@@ -63,6 +69,18 @@ class LocalModel:
             self._set_generation(model, tokenizer)
             self._loaded = (model.to(device).eval(), tokenizer)
         return self._loaded
+
+    def _choose(self, model: Any, prompt: list[int], options: list[list[int]], request: Request) -> Completion:
+        scores = score_options(model, prompt, options)
+        draw = _seed(request, self._sampling.seed) / 2**63
+        chosen = choose_option(scores, self._sampling.temperature, draw)
+        return Completion(
+            content=request.options[chosen],
+            model=self.model,
+            finish_reason="stop",
+            prompt_tokens=len(prompt),
+            completion_tokens=len(options[chosen]),
+        )
 
     def _complete(self, model: Any, tokenizer: Any, prompt: list[int], request: Request) -> Completion:
         import torch

@@ -166,6 +166,18 @@ class ProjectParams(Parameters):
                 raise ValueError(f"{name!r} is both a corpus and a benchmark of data_engineering; name it in one")
         return self
 
+    @model_validator(mode="after")
+    def _judge_and_people_share_axes(self) -> ProjectParams:
+        if self.judge.enabled and self.people.raters:
+            judged = {axis.name: axis for axis in self.judge.axes}
+            for axis in self.people.axes:
+                if judged.get(axis.name, axis) != axis:
+                    raise ValueError(
+                        f"judge.axes and people.axes describe {axis.name!r} differently, and their ratings of it are "
+                        "compared; give both the same question and anchors, or rename one"
+                    )
+        return self
+
 
 def parse_parameters(values: dict[str, Any]) -> ProjectParams:
     """Check a resolved parameter tree.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
@@ -54,6 +54,14 @@ class JudgeParams(Parameters):
     _axes = field_validator("axes")(check_axes)
     _criteria = field_validator("criteria")(check_criteria)
 
+    @field_validator("axes")
+    @classmethod
+    def _names_are_free(cls, axes: list[AxisParams]) -> list[AxisParams]:
+        for axis in axes:
+            if axis.name in ("criteria", "preference"):
+                raise ValueError(f"{axis.name} is the name of another of the judge's metrics; rename the axis")
+        return axes
+
     @model_validator(mode="after")
     def _has_something_to_judge(self) -> JudgeParams:
         if self.enabled and not (self.axes or self.criteria or self.item_criteria or self.preference):
@@ -61,8 +69,3 @@ class JudgeParams(Parameters):
         if self.max_cost is not None and self.price is None:
             raise ValueError("max_cost needs price")
         return self
-
-    @property
-    def kind(self) -> Literal["remote", "local"]:
-        """Where the judge runs."""
-        return "local" if self.endpoint is None else "remote"

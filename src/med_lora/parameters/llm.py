@@ -26,7 +26,8 @@ class EndpointParams(Parameters):
     )
     send_text_to_remote_endpoint: bool = Field(
         default=False,
-        description="passages or test questions may leave this machine; they are screened, not de-identified",
+        description="passages, test questions, reference answers and what models answered may leave this machine; the "
+        "first three are screened, not de-identified, and answers of models are neither",
     )
     deadline_s: Annotated[float, Field(gt=0)] = Field(
         description="longest time of one request, in seconds, from the first connection to the last byte"
