@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import PurePosixPath
-from typing import Any, NoReturn
 
-import fsspec
 import pandas as pd
-from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
 
 from med_lora.datasets.errors import DatasetInputError
+from med_lora.datasets.raw_folder import RawFolderDataset
 
 
-class TextFilesDataset(AbstractDataset[NoReturn, pd.DataFrame]):
+class TextFilesDataset(RawFolderDataset[pd.DataFrame]):
     """A folder of text files (``.md``, ``.txt``) on any file system of fsspec, which this project only reads."""
-
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Point the dataset to a folder.
-
-        Args:
-            filepath: its place; ``protocol://`` selects any file system of fsspec, none means local.
-            credentials: arguments of the fsspec file system that are secret.
-            fs_args: its other arguments.
-            metadata: ignored here; read by kedro-viz and other plugins.
-        """
-        self._protocol, self._path = get_protocol_and_path(filepath)
-        self._fs = fsspec.filesystem(self._protocol, **deepcopy(credentials or {}), **deepcopy(fs_args or {}))
-        self._place = self._path if self._protocol == "file" else f"{self._protocol}://{self._path}"
-        self.metadata = metadata
 
     def load(self) -> pd.DataFrame:
         """Read the files.
@@ -68,20 +44,6 @@ class TextFilesDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             raise DatasetInputError(f"{self._place} holds no .md or .txt file; put text files there.")
         rows = [(name, _decode(self._fs.cat_file(str(root / name)), f"{self._place}/{name}")) for name in texts]
         return pd.DataFrame(rows, columns=["file", "text"], dtype="str")
-
-    def save(self, data: NoReturn) -> None:
-        """Refuse: raw data stay as they came.
-
-        Raises:
-            DatasetError: always.
-        """
-        raise DatasetError(f"{self._place} is raw data, which {type(self).__name__} only reads.")
-
-    def _exists(self) -> bool:
-        return bool(self._fs.exists(self._path))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._path, "protocol": self._protocol}
 
 
 def _decode(content: bytes, place: str) -> str:
