@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check slow drill power latency viz lock embedded-base clean
+.PHONY: help run test lint check slow drill power latency ask viz lock embedded-base clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -40,6 +40,9 @@ power: $(READY)  ## what a comparison could find, before anything is run
 
 latency: $(READY)  ## seconds from question to answer of the last trained adapter, on this machine
 	$(BIN)/kedro run --pipelines=latency
+
+ask: $(READY)    ## ask base and tuned, with and without passages (make ask ARGS=--web: on a page of this machine)
+	$(BIN)/python -m med_lora ask $(ARGS)
 
 viz: $(READY)    ## open the lineage in a browser
 	$(BIN)/kedro viz run --include-hooks

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,8 @@ import pytest
 
 from med_lora.datasets.base_model import BaseModel, BaseModelDataset
 from med_lora.datasets.work_folder import WorkFolder
+
+from .models import VOCABULARY
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,21 @@ def base_model(begun: Any, tiny_model: Any, tmp_path: Path) -> BaseModel:
 def journal(tmp_path: Path) -> WorkFolder:
     (tmp_path / "journal").mkdir()
     return WorkFolder(tmp_path / "journal")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """So small a model only loses time by sharing its work out."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def prompts() -> list[list[int]]:
+    """40 prompts of 1 to 30 tokens, all different."""
+    draw = random.Random(1)
+    return [draw.choices(range(4, VOCABULARY), k=1 + number * 7 % 30) for number in range(40)]

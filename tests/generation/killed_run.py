@@ -16,6 +16,7 @@ import pandas as pd
 from med_lora.datasets.base_model import BaseModelDataset
 from med_lora.datasets.work_folder import WorkFolder
 from med_lora.generation import engine
+from med_lora.generation.steps import TokenSteps
 from med_lora.models.session import open_session
 from med_lora.parameters import PromptParams
 from med_lora.pipelines.evaluation.answers.generation import generate_answers
@@ -44,7 +45,7 @@ def answer(model: Path, journal: Path) -> pd.DataFrame:
 
 
 def main(model: str, journal: str, batches: str) -> None:
-    next_token = engine._BatchWriter._next
+    next_token = TokenSteps.advance
     write = engine._BatchWriter.write
     begun: list[int] = []
 
@@ -58,7 +59,7 @@ def main(model: str, journal: str, batches: str) -> None:
         return next_token(self)
 
     engine._BatchWriter.write = begin  # type: ignore[method-assign]
-    engine._BatchWriter._next = kill  # type: ignore[method-assign]
+    TokenSteps.advance = kill  # type: ignore[method-assign]
     answer(Path(model), Path(journal))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import random
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,66 +19,15 @@ from med_lora.generation.batches import batch_by_length
 from med_lora.generation.engine import Completion, complete
 from med_lora.generation.kept_batches import KeptBatches, discard_batches
 from med_lora.parameters.evaluation import DecodingParams
-from tests import recipes
 
-GREEDY = recipes.decoding(max_new_tokens=16)
-SAMPLED = recipes.decoding(max_new_tokens=16, temperature=0.9, top_k=30, top_p=0.9, repetition_penalty=1.3)
-VOCABULARY = 120
-ENDS = set(range(0, VOCABULARY, 10))
-PAD = 0
+from .models import ENDS, GREEDY, PAD, SAMPLED, VOCABULARY, make_model
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small a model only loses time by sharing its work out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def make_model(family: str) -> Any:
-    """Weights so large that answers vary; a sliding window that is shorter than most prompts."""
-    from transformers import AutoModelForCausalLM, GemmaConfig, GPT2Config, LlamaConfig, MistralConfig, OPTConfig
-
-    common = {
-        "vocab_size": VOCABULARY,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "intermediate_size": 64,
-        "initializer_range": 0.3,
-    }
-    configs: dict[str, Callable[[], Any]] = {
-        "llama": lambda: LlamaConfig(**common),
-        "mistral": lambda: MistralConfig(**common, sliding_window=8),
-        "gemma": lambda: GemmaConfig(**common, head_dim=8),
-        "gpt2": lambda: GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_head=4, n_layer=2, initializer_range=0.3),
-        "opt": lambda: OPTConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            word_embed_proj_dim=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            ffn_dim=64,
-            init_std=0.3,
-        ),
-    }
-    torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(configs[family]()).eval()
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def llama() -> Any:
     return make_model("llama")
-
-
-@pytest.fixture(scope="module")
-def prompts() -> list[list[int]]:
-    """40 prompts of 1 to 30 tokens, all different."""
-    draw = random.Random(1)
-    return [draw.choices(range(4, VOCABULARY), k=1 + number * 7 % 30) for number in range(40)]
 
 
 def ask(model: Any, prompts: list[list[int]], decoding: DecodingParams, size: int, **options: Any) -> list[Completion]:
@@ -122,7 +71,7 @@ def test_a_rows_answer_is_not_computed_beyond_its_end(
         rows.append(len(named["input_ids"]))
         return forward(*given, **named)
 
-    count.__signature__ = engine.inspect.signature(forward)  # type: ignore[attr-defined]
+    count.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
     monkeypatch.setattr(llama, "forward", count)
     answers = ask(llama, prompts[:16], GREEDY, 16)
     assert sum(rows) == sum(len(answer.tokens) + answer.ended for answer in answers) < 16 * 16

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from med_lora.errors import InputError
-from med_lora.generation.batches import batch_by_length, pad
-from med_lora.generation.decoding import TokenChooser
+from med_lora.generation.batches import batch_by_length
 from med_lora.generation.kept_batches import Batch, KeptBatches
 from med_lora.generation.progress import AnswerBar
+from med_lora.generation.steps import NOT_FINITE, TokenSteps, not_finite
 from med_lora.parameters.evaluation import DecodingParams
-
-if TYPE_CHECKING:
-    import torch
-
-_NOT_FINITE = -1  # in place of a token
 
 
 @dataclass(frozen=True)
@@ -103,35 +96,23 @@ class _BatchWriter:
     """
 
     def __init__(self, model: Any, prompts: Sequence[list[int]], pad_token: int, decoding: DecodingParams) -> None:
-        from transformers import DynamicCache
-
         self.reading = 0.0
-        self._model = model
         self._limit = decoding.max_new_tokens
-        self._choose = TokenChooser(decoding, prompts)
-        self._cache = DynamicCache(config=model.config.get_text_config(decoder=True))
-        self._input_ids = pad(prompts, pad_token, "left").to(model.device)
-        self._mask = pad([[1] * len(prompt) for prompt in prompts], 0, "left").to(model.device)
-        self._padded = len({len(prompt) for prompt in prompts}) > 1
-        self._positions = (self._mask.cumsum(dim=-1) - 1).clamp(min=0)
-        self._answers = self._input_ids[:, :0]
-        accepted = inspect.signature(model.forward).parameters
-        self._takes_positions = "position_ids" in accepted
-        self._options = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+        self._steps = TokenSteps(model, prompts, pad_token, decoding)
 
     def write(self, number: int, ends: set[int], names: Sequence[str]) -> Batch:
         """All answers of the batch; ``names`` are those of its rows."""
         started = time.perf_counter()
         tokens: list[list[int]] = [[] for _ in names]
         ended = [False] * len(names)
-        rows = list(range(len(names)))  # those that go on, in the order of the tensors
+        rows = list(range(len(names)))  # those that go on, in the order of the steps
         for step in range(self._limit):
-            found: list[int] = self._next().tolist()
+            found = self._steps.advance()
             if step == 0:
                 self.reading = time.perf_counter() - started
             for row, token in zip(rows, found, strict=True):
-                if token == _NOT_FINITE:
-                    raise _not_finite(names[row])
+                if token == NOT_FINITE:
+                    raise not_finite(names[row])
                 if token in ends:
                     ended[row] = True
                 else:
@@ -140,45 +121,6 @@ class _BatchWriter:
             if not going:
                 break
             if len(going) < len(rows):
-                self._keep(going)
+                self._steps.keep(going)
                 rows = [rows[place] for place in going]
         return Batch(number=number, tokens=tokens, ended=ended, seconds=time.perf_counter() - started)
-
-    def _next(self) -> torch.Tensor:
-        """The next token of each row, or ``_NOT_FINITE``; it becomes the input of the next step."""
-        import torch
-
-        options: dict[str, Any] = {"position_ids": self._positions} if self._takes_positions else {}
-        output = self._model(
-            input_ids=self._input_ids,
-            attention_mask=self._mask if self._padded else None,
-            past_key_values=self._cache,
-            use_cache=True,
-            **options,
-            **self._options,
-        )
-        logits = output.logits[:, -1].float()
-        chosen = self._choose(logits, self._answers)
-        # the largest logit is NaN where any is; a single one of minus infinity rules out its token and no more
-        tokens = torch.where(logits.max(dim=-1).values.isfinite(), chosen, _NOT_FINITE)
-        self._input_ids = tokens[:, None]
-        self._answers = torch.cat([self._answers, self._input_ids], dim=1)
-        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
-        self._positions = self._positions[:, -1:] + 1
-        return tokens
-
-    def _keep(self, places: list[int]) -> None:
-        import torch
-
-        index = torch.tensor(places, device=self._mask.device)
-        self._cache.batch_select_indices(index)
-        self._choose.keep(places)
-        self._input_ids, self._answers = self._input_ids[index], self._answers[index]
-        self._mask, self._positions = self._mask[index], self._positions[index]
-
-
-def _not_finite(name: str) -> InputError:
-    return InputError(
-        f"The model's logits for {name} are not finite; check its weights, train again with a lower "
-        "training.optimisation.learning_rate, or take an environment of another precision."
-    )
