@@ -17,6 +17,7 @@ ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "conf").glob("*/globa
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiments").glob("*.yml"))
 # Files of whole runs and of started processes, the longest first: begun last, they would leave the other workers idle.
 LONGEST = (
+    "tests/test_second_track.py",
     "tests/test_finished_run.py",
     "tests/test_generated_pairs.py",
     "tests/test_own_corpus.py",

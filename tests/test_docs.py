@@ -18,7 +18,10 @@ from med_lora.pipelines.data_engineering.parsing import PARSE_FAULTS, parse_corp
 
 from .conftest import ROOT
 
-NAMES = ("corpora.md", "privacy.md", "training.md", "evaluation.md", "evaluation_server.md", "benchmarks.md")
+NAMES = (
+    *("corpora.md", "privacy.md", "training.md", "evaluation.md", "evaluation_server.md", "benchmarks.md"),
+    *("retrieval.md", "judge.md", "people.md"),
+)
 PAGES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in NAMES}
 PAGE, PRIVACY = PAGES["corpora.md"], PAGES["privacy.md"]
 EXPERIMENTS = re.findall(r"^```yaml\n(.*?)^```", "".join(PAGES.values()), re.DOTALL | re.MULTILINE)

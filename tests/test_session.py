@@ -11,7 +11,9 @@ import pytest
 
 from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES
 from med_lora.pipelines.evaluation.pipeline import Measures
+from med_lora.pipelines.retrieval.pipeline import RetrievalPlan
 from med_lora.pipelines.stages import Stages
+from med_lora.pipelines.tracks import Tracks
 from tests.projects import artifacts, kedro, network_attempts, newest, run_environment
 
 
@@ -96,7 +98,8 @@ def test_every_node_has_resolvable_hints(
 
     measures = Measures(engine=engine, bert_score=True, embedding=True)
     sources = DEFAULT_SOURCES._replace(benchmarks=("pubmedqa",))
-    plan = pipeline_registry.Plan(sources, stages, measures, ("r_4", "r_8"))
+    tracks = Tracks(RetrievalPlan(), judge="remote" if engine == "openai" else "base", sheets=True, ratings=True)
+    plan = pipeline_registry.Plan(sources, stages, measures, tracks, ("r_4", "r_8"))
     monkeypatch.setattr(pipeline_registry, "_plan", plan)
     for name, pipeline in register_pipelines().items():
         for node in pipeline.nodes:

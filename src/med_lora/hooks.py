@@ -95,10 +95,16 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        """Print what this run was for: the headline and where the report lies, or what a comparison could find."""
+        """Print what this run was for: headline and report, judge and tracks, sheets to send, what could be found."""
         made = pipeline.all_outputs()
         if "power_summary" in made:
             click.echo(f"\n{catalog.load('power_summary')}\n")
+        if "rating_sheets" in made:
+            click.echo(f"\nRating sheets: {catalog['rating_sheets']._get_load_path()}\n")
+        if "judge_summary" in made:
+            click.echo("\n{}\n".format(" ".join(catalog.load("judge_summary")["sentences"])))
+        if "divergence_verdict" in made:
+            click.echo(f"\n{catalog.load('divergence_verdict')}\n")
         if not {"headline", "report"} <= made:
             return
         headline = catalog.load("headline")

@@ -16,13 +16,17 @@ from med_lora.pipelines import (
     continued_pretraining,
     data_engineering,
     data_report,
+    divergence,
     evaluation,
+    judge,
     latency,
     merging,
+    people,
     power,
     pretraining,
     question_generation,
     reporting,
+    retrieval,
     search,
     sweep,
     training,
@@ -31,6 +35,7 @@ from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES, Sources
 from med_lora.pipelines.evaluation.pipeline import DEFAULT_MEASURES, Measures, measures_of
 from med_lora.pipelines.stages import DEFAULT_STAGES, Stages, absent_pipelines, create_base, stages_of
 from med_lora.pipelines.sweep.points import points_of
+from med_lora.pipelines.tracks import DEFAULT_TRACKS, Tracks, absent_tracks, tracks_of
 
 
 class Plan(NamedTuple):
@@ -40,17 +45,19 @@ class Plan(NamedTuple):
         sources: corpora by what they give.
         stages: of its training.
         measures: of its evaluation.
+        tracks: that it is evaluated in besides.
         points: names of its sweep's points.
     """
 
     sources: Sources
     stages: Stages
     measures: Measures
+    tracks: Tracks
     points: tuple[str, ...]
 
 
 # For commands that have no experiment, such as `kedro registry list`; a run replaces it by its experiment's.
-_plan = Plan(DEFAULT_SOURCES, DEFAULT_STAGES, DEFAULT_MEASURES, ())
+_plan = Plan(DEFAULT_SOURCES, DEFAULT_STAGES, DEFAULT_MEASURES, DEFAULT_TRACKS, ())
 
 
 class Registry(dict[str, Pipeline]):
@@ -77,7 +84,7 @@ def select_plan(parameters: ProjectParams) -> None:
     """
     global _plan  # Kedro calls register_pipelines without arguments
     points = tuple(point.name for point in points_of(parameters))
-    _plan = Plan(sources_of(parameters), stages_of(parameters), measures_of(parameters), points)
+    _plan = Plan(sources_of(parameters), stages_of(parameters), measures_of(parameters), tracks_of(parameters), points)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -85,23 +92,26 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     ``data_engineering`` includes ``data_report``, which can be run again alone, and the pairs that a language model
     writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise, and
-    ``evaluation`` the audit of ``canaries``.
+    ``evaluation`` the audit of ``canaries`` and whatever second track the experiment has.
     """
-    sources, stages, measures, points = _plan
+    sources, stages, measures, tracks, points = _plan
     report_on_data = Pipeline([])
     if sources.pairs or sources.generator:
         report_on_data = data_report.create_pipeline(bool(sources.passages))
     first_stage, audit = continued_pretraining.create_pipeline(stages), canaries.create_pipeline(stages)
+    second_track = _second_track(tracks)
+    scored = evaluation.create_pipeline(stages, measures, retrieval=tracks.retrieval is not None)
     steps = {
         "data_engineering": _data_engineering(sources) + report_on_data,
         "training": first_stage + canaries.create_insertion(stages) + training.create_pipeline(stages),
-        "evaluation": evaluation.create_pipeline(stages, measures) + audit,
-        "reporting": reporting.create_pipeline(),
+        "evaluation": sum(second_track.values(), scored + audit),
+        "reporting": reporting.create_pipeline(tracks),
     }
     return Registry(
         {
             "__default__": sum(steps.values(), Pipeline([])),
             **steps,
+            **second_track,
             "benchmarks": benchmarks.create_pipeline(sources.benchmarks, stages),
             "canaries": audit,
             "continued_pretraining": first_stage,
@@ -113,13 +123,27 @@ def register_pipelines() -> dict[str, Pipeline]:
             "search": search.create_pipeline(stages) + create_base(stages),
             "sweep": sweep.create_pipeline(points, stages) + create_base(stages),
         },
-        _absent(sources, stages),
+        _absent(sources, stages, tracks),
     )
 
 
-def _absent(sources: Sources, stages: Stages) -> dict[str, str]:
+def _second_track(tracks: Tracks) -> dict[str, Pipeline]:
+    """The pipelines of the second track by name, empty where the experiment has none of its kind."""
+    nothing = Pipeline([])
+    return {
+        "retrieval": retrieval.create_pipeline(tracks.retrieval) if tracks.retrieval else nothing,
+        "judge": judge.create_pipeline(tracks.judge, people=tracks.ratings) if tracks.judge else nothing,
+        "rating_sheets": people.create_sheets_pipeline() if tracks.sheets and not tracks.ratings else nothing,
+        "ratings": people.create_ratings_pipeline() if tracks.ratings else nothing,
+        "divergence": divergence.create_pipeline(tracks.judge is not None, tracks.ratings)
+        if tracks.divergence
+        else nothing,
+    }
+
+
+def _absent(sources: Sources, stages: Stages, tracks: Tracks) -> dict[str, str]:
     """Pipelines without a node in this experiment, with the reason and the way out as a sentence."""
-    reasons = absent_pipelines(stages)
+    reasons = absent_pipelines(stages) | absent_tracks(tracks)
     if not sources.benchmarks:
         reasons["benchmarks"] = "data_engineering.benchmarks names no corpus; add the exams to ask."
     return reasons

@@ -1,4 +1,4 @@
-"""What the HTML reports share: the page with its policy and style, its figures, and how both come into one file."""
+"""What the HTML reports share: words for names and numbers, the page with its policy and style, its figures."""
 
 from med_lora.report_page.page import render_page
 

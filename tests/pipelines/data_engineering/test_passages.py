@@ -12,8 +12,9 @@ from med_lora.chunks import Chunks
 from med_lora.datasets.readers.documents import read_documents
 from med_lora.errors import InputError
 from med_lora.parameters.data import PassageParams, ScreeningParams
+from med_lora.passages import PASSAGE_COLUMNS
 from med_lora.pipelines.data_engineering.blocks import Part, read_paragraphs
-from med_lora.pipelines.data_engineering.passages import PASSAGE_COLUMNS, PassageSource, make_passages
+from med_lora.pipelines.data_engineering.passages import PassageSource, make_passages
 
 PROSE = " ".join(f"Sentence {number} says what the joint of number {number} does." for number in range(60))
 CHAPTER = (

@@ -19,7 +19,7 @@ from med_lora.pipelines.reporting.figures import (
     draw_perplexity,
     draw_scores,
 )
-from med_lora.pipelines.reporting.wording import title
+from med_lora.report_page.wording import title
 
 
 def axis_titles(figure: Any) -> tuple[str, str]:

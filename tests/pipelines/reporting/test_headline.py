@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.reporting.headline import judge, judge_control, write_headline
+from med_lora.pipelines.evaluation.comparison.verdicts import decide
+from med_lora.pipelines.reporting.headline import judge_control, write_headline
 from tests import recipes
 
 from .conftest import compare, make_scores
@@ -231,6 +232,6 @@ def test_the_level_of_significance_is_exact() -> None:
 
 
 def test_a_description_is_never_judged() -> None:
-    assert judge(ROUGE | {"better": "neither"}, 0.05) == "not compared"
-    assert judge(ROUGE, 0.012) == "unclear"
+    assert decide(ROUGE | {"better": "neither"}, 0.05) == "not compared"
+    assert decide(ROUGE, 0.012) == "unclear"
     assert judge_control(CONTROL) == "beaten"

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
+from med_lora.pipelines.reporting.cells import FIGURE_SPACE
 from med_lora.pipelines.reporting.tables import (
-    FIGURE_SPACE,
     list_best_controls,
     list_comparison,
     list_conduct,
@@ -22,7 +22,7 @@ from med_lora.pipelines.reporting.tables import (
     list_subgroups,
     list_whole,
 )
-from med_lora.pipelines.reporting.wording import interval, number, p_value
+from med_lora.report_page.wording import interval, number, p_value
 from tests.report_pages import INJECTIONS, Page
 
 from .conftest import REFERENCE, TUNED, Table, make_answers

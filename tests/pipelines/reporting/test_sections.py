@@ -14,14 +14,14 @@ from .conftest import BASE, PAIRS, TUNED, Table, make_answers
 
 
 def choose(test: Table, evaluation: EvaluationParams, examples: int = 4) -> pd.DataFrame:
-    answers = make_answers(BASE, "length"), make_answers(TUNED, "eos")
-    return choose_examples(test, *answers, ReportingParams(examples=examples), evaluation)
+    answers = {"base": make_answers(BASE, "length"), "tuned": make_answers(TUNED, "eos")}
+    return choose_examples(test, ReportingParams(examples=examples), evaluation, **answers)
 
 
 def test_examples_join_each_question_with_its_own_answers(test_split: Table, evaluation: EvaluationParams) -> None:
     answers = make_answers("", "eos")
     own = answers.assign(answer=answers["id"])
-    examples = choose_examples(test_split, own, own, ReportingParams(examples=7), evaluation)
+    examples = choose_examples(test_split, ReportingParams(examples=7), evaluation, base=own, tuned=own)
     assert list(examples["base"]) == list(examples["tuned"]) == list(examples["id"])
     asked = test_split.frame.set_index("id").loc[examples["id"]]
     assert list(examples["question"]) == list(asked["question"])

@@ -30,8 +30,8 @@ from med_lora.pipelines.data_report.bars import (
 from med_lora.pipelines.data_report.summary import LENGTH_PARTS, add_lengths, ends_of_rows, order_stages, title_of
 from med_lora.pipelines.data_report.wording import describe_leakage, in_words
 from med_lora.pipelines.evaluation.splits import Split
-from med_lora.pipelines.reporting.wording import share
 from med_lora.report_page.figures import VERMILION, make_figure
+from med_lora.report_page.wording import share
 
 SPLIT_DASHES = {"train": "solid", "validation": "dash", "test": "dot"}
 READABLE_SHARE = 10.0  # percent of a bar below which its number would not fit

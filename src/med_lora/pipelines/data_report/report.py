@@ -12,8 +12,8 @@ from markupsafe import Markup
 from med_lora.pipelines.data_report.summary import order_stages
 from med_lora.pipelines.data_report.wording import ACTIONS, OVERLONG, count, describe_leakage, in_words, leakage_words
 from med_lora.pipelines.evaluation.splits import Split
-from med_lora.pipelines.reporting.wording import share
 from med_lora.report_page import render_page
+from med_lora.report_page.wording import share
 
 EXAMPLE_WORDS = 60
 FILTERS: dict[str, Callable[..., Any]] = {

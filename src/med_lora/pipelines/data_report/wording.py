@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from med_lora.pipelines.reporting.wording import share
+from med_lora.report_page.wording import share
 
 ABBREVIATED = {"urls": "URLs", "ip_addresses": "IP addresses"}
 LEAKAGE_WORDS = {

@@ -14,8 +14,8 @@ import pandas as pd
 
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.reporting.headline import find_best_control, find_metric, state_cut
-from med_lora.pipelines.reporting.wording import PERCENT_SCALED, decimals, measured, number, percent, title
 from med_lora.report_page.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, make_figure
+from med_lora.report_page.wording import PERCENT_SCALED, decimals, measured, number, percent, title
 
 COLOURS = {"base": ORANGE, "tuned": BLUE}
 # hatched, so that a black-and-white print tells the control from the arms as well

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from med_lora.parameters import CanariesParams, EvaluationParams
-from med_lora.pipelines.evaluation.comparison.contrasts import ROUNDING
-from med_lora.pipelines.reporting.wording import decimals, in_groups, measured, number, p_value, percent, share, title
+from med_lora.pipelines.evaluation.comparison.verdicts import decide, direction_of
+from med_lora.report_page.records import plain, read_records
+from med_lora.report_page.wording import capital, decimals, in_groups, measured, number, p_value, percent, share, title
 
-Verdict = Literal["improved", "worsened", "unclear", "not compared"]
 HEADLINE_METRICS = ("perplexity", "rougeL")
 CONTROLLED_METRIC = "rougeL"
 STATED = (
@@ -64,18 +64,17 @@ def write_headline(
         "best_controls": best,
     }
     for name, row in rows.items():
-        headline[name] = {key: _plain(row[key]) for key in STATED} | {"verdict": judge(row, alpha)}
+        headline[name] = {key: plain(row[key]) for key in STATED} | {"verdict": decide(row, alpha)}
     if control is not None:
-        plain = {key: _plain(value) for key, value in control.items()}
-        headline["best_control"] = plain | {"verdict": judge_control(control)}
+        stated = {key: plain(value) for key, value in control.items()}
+        headline["best_control"] = stated | {"verdict": judge_control(control)}
     return headline
 
 
 def find_metric(comparison: pd.DataFrame, name: str) -> dict[str, Any]:
-    """The row of one metric, with "" for a note that a CSV file gave back as missing."""
-    row = comparison.set_index("metric", drop=False).loc[name].to_dict()
-    row["note"] = "" if pd.isna(row["note"]) else row["note"]
-    return {str(key): value for key, value in row.items()}
+    """The row of one metric, with "" for a text that a CSV file gave back as missing."""
+    (row,) = read_records(comparison[comparison["metric"] == name])
+    return row
 
 
 def find_best_control(controls: pd.DataFrame, metric: str) -> dict[str, Any] | None:
@@ -113,47 +112,32 @@ def state_cut(comparison: pd.DataFrame, evaluation: EvaluationParams) -> str:
     if not (row["base"] > 0 or row["tuned"] > 0):
         return ""
     base, tuned = share(row["base"]), share(row["tuned"])
-    return _capital(
+    return capital(
         f"{base} of the base model's and {tuned} of the tuned model's answers were cut at "
         f"{evaluation.decoding.max_new_tokens} tokens."
     )
 
 
-def judge(row: dict[str, Any], alpha: float) -> Verdict:
-    """What a row of ``comparison`` shows; "unclear" unless the interval and the Holm-adjusted p-value agree."""
-    if math.isnan(row["difference"]) or math.isnan(row["p_holm"]) or row["better"] == "neither":
-        return "not compared"
-    direction = _direction(row["difference_low"], row["difference_high"])
-    if not direction or row["p_holm"] >= alpha:
-        return "unclear"
-    return "improved" if (direction > 0) == (row["better"] == "higher") else "worsened"
-
-
 def judge_control(control: dict[str, Any]) -> Literal["beaten", "not beaten", "unclear"]:
     """Whether the tuned arm scores above a control, by the interval of the paired difference."""
-    direction = _direction(control["tuned_difference_low"], control["tuned_difference_high"])
+    direction = direction_of(control["tuned_difference_low"], control["tuned_difference_high"])
     if not direction:
         return "unclear"
     return "beaten" if direction > 0 else "not beaten"
 
 
-def _direction(low: float, high: float) -> int:
-    """The sign of everything in an interval; 0 if it holds zero or does not exist."""
-    return int(low > ROUNDING) - int(high < -ROUNDING)
-
-
 def _state_metric(row: dict[str, Any], alpha: float, name: str) -> str:
-    verdict, places = judge(row, alpha), decimals(row)
+    verdict, places = decide(row, alpha), decimals(row)
     base, tuned, difference = (measured(row, column, places) for column in ("base", "tuned", "difference"))
     facts = f"n = {_count(row)}, Holm-adjusted p {p_value(row['p_holm'])}"
     if verdict == "not compared":
-        return _capital(f"{name} could not be compared (n = {_count(row)}).{_state_all(row, places)}")
+        return capital(f"{name} could not be compared (n = {_count(row)}).{_state_all(row, places)}")
     if verdict == "unclear":
         text = f"no clear change in {name}, {base} before and {tuned} after tuning, difference {difference} ({facts})."
-        return _capital(text)
+        return capital(text)
     verb = "rose" if row["difference"] > 0 else "fell"
     direction = "" if verdict == "improved" else ", a change for the worse"
-    return _capital(f"{name} {verb} from {base} to {tuned}{direction} ({facts}).{_state_doubt(row, places)}")
+    return capital(f"{name} {verb} from {base} to {tuned}{direction} ({facts}).{_state_doubt(row, places)}")
 
 
 def _count(row: dict[str, Any]) -> str:
@@ -177,7 +161,7 @@ def _state_all(row: dict[str, Any], places: int) -> str:
 
 def _state_doubt(row: dict[str, Any], places: int) -> str:
     """A warning where the pairs left out would take the claim back."""
-    same = _direction(row["difference_all_low"], row["difference_all_high"]) * row["difference"] > 0
+    same = direction_of(row["difference_all_low"], row["difference_all_high"]) * row["difference"] > 0
     if not row["excluded"] or same:
         return ""
     return f" Over all pairs the difference is {measured(row, 'difference_all', places)}, which does not confirm this."
@@ -208,13 +192,3 @@ def _state_controls(verdicts: dict[str, str]) -> str:
         f"In {len(unbeaten)} of {len(verdicts)} text metrics the tuned model does not clearly beat that metric's best "
         f"null control: {', '.join(unbeaten)}."
     )
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON knows: no NumPy numbers, and None for NaN."""
-    plain = value.item() if hasattr(value, "item") else value
-    return None if isinstance(plain, float) and math.isnan(plain) else plain

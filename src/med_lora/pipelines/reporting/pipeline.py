@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
+from med_lora.arms import BARE_ARMS, RAG_ARMS
 from med_lora.pipelines.reporting.figures import draw_epoch_scores, draw_loss_curve, draw_perplexity, draw_scores
 from med_lora.pipelines.reporting.headline import write_headline
 from med_lora.pipelines.reporting.report import write_report
 from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings
+from med_lora.pipelines.reporting.tracks import (
+    describe_divergence,
+    describe_judge,
+    describe_people,
+    describe_retrieval,
+)
+from med_lora.pipelines.tracks import DEFAULT_TRACKS, Tracks
 
 
-def create_pipeline() -> Pipeline:
+def create_pipeline(tracks: Tracks = DEFAULT_TRACKS) -> Pipeline:
     """The tables of the evaluation, the training history and the parameters to figures, ``headline`` and ``report``."""
-    return Pipeline(
+    answers = {arm: f"{arm}_answers" for arm in BARE_ARMS}
+    if tracks.retrieval:
+        answers |= {"contexts": "contexts"} | {arm: f"{arm}_answers" for arm in RAG_ARMS}
+    of_tracks, sections = _describe_tracks(tracks)
+    return of_tracks + Pipeline(
         [
             node(draw_loss_curve, inputs="training_history", outputs="loss_curve_figure", name="draw_loss_curve"),
             node(draw_epoch_scores, inputs="training_history", outputs="epoch_scores_figure", name="draw_epoch_scores"),
@@ -36,7 +48,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 choose_examples,
-                inputs=["test", "base_answers", "tuned_answers", "params:reporting", "params:evaluation"],
+                inputs={"test": "test", "reporting": "params:reporting", "evaluation": "params:evaluation", **answers},
                 outputs="report_examples",
                 name="choose_examples",
             ),
@@ -82,9 +94,33 @@ def create_pipeline() -> Pipeline:
                     "examples": "report_examples",
                     "data": "report_data",
                     "settings": "report_settings",
+                    **sections,
                 },
                 outputs="report",
                 name="write_report",
             ),
         ]
     )
+
+
+def _describe_tracks(tracks: Tracks) -> tuple[Pipeline, dict[str, str]]:
+    """Nodes that make the sections of the second track, and what the report takes of them."""
+    nodes, sections = [], {}
+    if tracks.retrieval:
+        inputs = ["index_report", "retrieval_metrics", "retrieval_comparison"]
+        nodes.append(node(describe_retrieval, inputs=inputs, outputs="report_retrieval", name="describe_retrieval"))
+        sections["retrieval"] = "report_retrieval"
+    if tracks.judge:
+        inputs = ["judge_summary", "judge_comparison", "judge_checks"]
+        nodes.append(node(describe_judge, inputs=inputs, outputs="report_judge", name="describe_judge"))
+        sections |= {"judge": "report_judge", "judge_scores": "judge_figure"}
+    if tracks.ratings:
+        inputs = ["ratings_report", "agreement", "ratings_comparison"]
+        nodes.append(node(describe_people, inputs=inputs, outputs="report_people", name="describe_people"))
+        sections["people"] = "report_people"
+    if tracks.divergence:
+        inputs = ["divergence_verdict", "divergence", "disagreements"]
+        inputs += ["judge_agreement"] if tracks.judge and tracks.ratings else []
+        nodes.append(node(describe_divergence, inputs=inputs, outputs="report_divergence", name="describe_divergence"))
+        sections |= {"divergence": "report_divergence", "divergence_scatter": "divergence_figure"}
+    return Pipeline(nodes), sections

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from med_lora.arms import ARMS
 from med_lora.pipelines.reporting.tables import (
     list_best_controls,
     list_comparison,
@@ -18,8 +19,8 @@ from med_lora.pipelines.reporting.tables import (
     list_subgroups,
     list_whole,
 )
-from med_lora.pipelines.reporting.wording import CONTROL_MEANINGS, percent, title
 from med_lora.report_page import render_page
+from med_lora.report_page.wording import CONTROL_MEANINGS, percent, title
 
 
 def write_report(
@@ -37,6 +38,12 @@ def write_report(
     examples: pd.DataFrame,
     data: dict[str, Any],
     settings: dict[str, Any],
+    retrieval: dict[str, Any] | None = None,
+    judge: dict[str, Any] | None = None,
+    judge_scores: Any = None,
+    people: dict[str, Any] | None = None,
+    divergence: dict[str, Any] | None = None,
+    divergence_scatter: Any = None,
 ) -> str:
     """The whole report as one HTML document; plotly.js and the figures are inside, everything else is plain HTML.
 
@@ -55,10 +62,18 @@ def write_report(
         examples: as :func:`choose_examples` returns them.
         data: as :func:`describe_data` returns it.
         settings: as :func:`describe_settings` returns them.
+        retrieval: as :func:`describe_retrieval` returns it; None, like all that follow, where the experiment has none.
+        judge: as :func:`describe_judge` returns it.
+        judge_scores: figure of the judge's scores.
+        people: as :func:`describe_people` returns it.
+        divergence: as :func:`describe_divergence` returns it.
+        divergence_scatter: figure of judge and people against lexical scores.
     """
     figures = {"perplexity-bars": perplexity_bars, "score-bars": score_bars, "loss-curve": loss_curve}
     if epoch_scores.data:
         figures["epoch-scores"] = epoch_scores
+    drawn = {"judge-scores": judge_scores, "divergence-scatter": divergence_scatter}
+    figures |= {name: figure for name, figure in drawn.items() if figure is not None}
     arms = set(controls["arm"])
     values = {
         "headline": headline,
@@ -78,6 +93,11 @@ def write_report(
         "forgetting": list_forgetting(forgetting),
         "published": list_published(as_published),
         "examples": examples.to_dict("records"),
+        "arms": [(arm, title(arm)) for arm in ARMS if arm in examples],
+        "retrieval": retrieval,
+        "judge": judge,
+        "people": people,
+        "divergence": divergence,
         "data": data,
         "settings": settings,
     }

@@ -23,39 +23,45 @@ from med_lora.parameters import (
     TrainingParams,
 )
 
-EXAMPLE_COLUMNS = ["id", "question", "reference", "base", "base_finish", "tuned", "tuned_finish"]
-
 
 def choose_examples(
     test: Any,
-    base_answers: pd.DataFrame,
-    tuned_answers: pd.DataFrame,
     reporting: ReportingParams,
     evaluation: EvaluationParams,
+    contexts: pd.DataFrame | None = None,
+    **answers: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Some test questions with the answers of both arms, chosen by chance and not by how well they turned out.
+    """Some test questions with the answers of all arms, chosen by chance and not by how well they turned out.
 
     The choice is by a hash of ``evaluation.seed`` and the id, so it depends neither on the order of the rows nor on the
     answers.
 
     Args:
         test: ``datasets.Dataset`` (or any table with ``to_pandas``) with id, question and answer.
-        base_answers: id, answer and finish_reason of the base model.
-        tuned_answers: the same of the tuned model.
         reporting: how many.
         evaluation: the seed.
+        contexts: id, place and citation of the passages that were shown with a question, if any were.
+        answers: id, answer and finish_reason of each arm, by its name.
 
     Returns:
-        Columns id, question, reference, and of each arm its answer (base, tuned) and finish_reason (base_finish,
-        tuned_finish).
+        Columns id, question, reference, sources (citations of the passages shown; "" for none), and of each arm its
+        answer (under its name) and finish_reason (``<arm>_finish``).
     """
     pairs: pd.DataFrame = test.to_pandas()[["id", "question", "answer"]].rename(columns={"answer": "reference"})
     chosen = sorted(pairs["id"], key=lambda pair: _draw(evaluation.seed, pair))[: reporting.examples]
     examples: pd.DataFrame = pairs.set_index("id", drop=False).loc[chosen].reset_index(drop=True)
-    for arm, answers in (("base", base_answers), ("tuned", tuned_answers)):
-        of_arm = answers.set_index("id").loc[chosen]
+    examples = examples.assign(sources=[_cite(pair, contexts) for pair in chosen])
+    for arm, table in answers.items():
+        of_arm = table.set_index("id").loc[chosen]
         examples = examples.assign(**{arm: list(of_arm["answer"]), f"{arm}_finish": list(of_arm["finish_reason"])})
-    return examples[EXAMPLE_COLUMNS]
+    return examples
+
+
+def _cite(pair: str, contexts: pd.DataFrame | None) -> str:
+    if contexts is None:
+        return ""
+    shown = contexts[contexts["id"] == pair].sort_values("place")
+    return "; ".join(f"[{place}] {citation}" for place, citation in zip(shown["place"], shown["citation"], strict=True))
 
 
 def _draw(seed: int, pair: str) -> str:

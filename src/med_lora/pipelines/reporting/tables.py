@@ -5,49 +5,43 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
+from med_lora.pipelines.reporting.cells import Cells, align, show_direction, show_p, show_values
 from med_lora.pipelines.reporting.headline import find_best_control, judge_control
-from med_lora.pipelines.reporting.wording import (
+from med_lora.report_page.records import Record, read_records
+from med_lora.report_page.wording import (
     CONTROL_MEANINGS,
     DIMENSION_TITLES,
     MATCHED,
     decimals,
     in_groups,
-    interval,
     number,
-    p_value,
     percent_change,
     title,
 )
 
-FIGURE_SPACE = "\u2007"  # as wide as a digit
 # What an answer is worth, and what it is like: two tables.
 VALUE_FAMILIES = ("loss", "overlap", "meaning", "choice")
 CONDUCT_FAMILIES = ("conduct", "copying", "flag")
-TEXTS = ("note", "missing", "sound", "best_control", "unbeaten_controls")
 CORPUS_METRICS = ("bleu_unsmoothed", "sacrebleu", "chrf")
 SUBGROUP_METRICS = ("cross_entropy", "rougeL")
-
-Cells = dict[str, str]
-Record = dict[str, Any]
 
 
 def list_comparison(comparison: pd.DataFrame) -> list[Cells]:
     """Rows of the main table: losses and text metrics, with the gain in percent, effect size and p-values."""
     rows = _rows_of(comparison, VALUE_FAMILIES)
     names = ("base", "tuned", "best_control_mean", "difference")
-    shown = [_show_values(_with_control(row), names) for row in rows]
+    shown = [show_values(_with_control(row), names) for row in rows]
     for cells, row in zip(shown, rows, strict=True):
         cells |= _show_metric(row)
         cells |= {"gain": percent_change(row["ratio"], row["ratio_low"], row["ratio_high"])}
         cells |= {"control": title(row["best_control"]) if row["best_control"] else "–"}
         cells |= {"effect": number(row["rank_biserial"], 2).replace("-", "−")}
         cells |= {"detectable": number(row["detectable"], decimals(row))}
-        cells |= {"p": _show_p(row["p_value"]), "p_holm": _show_p(row["p_holm"])}
-    return _align(shown, (*names, "effect", "detectable", "p", "p_holm"))
+        cells |= {"p": show_p(row["p_value"]), "p_holm": show_p(row["p_holm"])}
+    return align(shown, (*names, "effect", "detectable", "p", "p_holm"))
 
 
 def _with_control(row: Record) -> Record:
@@ -59,8 +53,8 @@ def list_conduct(comparison: pd.DataFrame) -> list[Cells]:
     """Rows of the table on what the answers are like, beside what the same measure finds in the references."""
     rows = _rows_of(comparison, CONDUCT_FAMILIES)
     names = ("base", "tuned", "gold", "difference")
-    shown = [_show_values(row, names) | _show_metric(row) for row in rows]
-    return _align(shown, names)
+    shown = [show_values(row, names) | _show_metric(row) for row in rows]
+    return align(shown, names)
 
 
 def list_whole(comparison: pd.DataFrame) -> list[Cells]:
@@ -73,30 +67,30 @@ def list_whole(comparison: pd.DataFrame) -> list[Cells]:
             "difference": row["difference_all"],
         }
         | {"difference_low": row["difference_all_low"], "difference_high": row["difference_all_high"]}
-        for row in _records(comparison)
+        for row in read_records(comparison)
         if row["excluded"]
     ]
-    shown = [{"metric": title(row["metric"]), **_show_values(row, ("base", "tuned", "difference"))} for row in rows]
-    return _align(shown, ("base", "tuned", "difference"))
+    shown = [{"metric": title(row["metric"]), **show_values(row, ("base", "tuned", "difference"))} for row in rows]
+    return align(shown, ("base", "tuned", "difference"))
 
 
 def list_best_controls(controls: pd.DataFrame, comparison: pd.DataFrame) -> list[Cells]:
     """For every tested text metric its best null control, and whether the tuned model beats it."""
     tested = comparison[(comparison["better"] == "higher") & comparison["p_value"].notna()]
     shown = []
-    for row in _records(tested):
+    for row in read_records(tested):
         best = find_best_control(controls, row["metric"])
         if best is None:
             continue
         values = row | best
-        cells = {"metric": title(row["metric"]), "arm": title(best["arm"])} | _show_values(
+        cells = {"metric": title(row["metric"]), "arm": title(best["arm"])} | show_values(
             values, ("tuned", "mean", "tuned_difference")
         )
         verdict = judge_control(best)
         shown.append(cells | {"verdict": "beaten" if verdict == "beaten" else "not clearly beaten"})
         if verdict == "not beaten":
             shown[-1]["verdict"] = "better than the tuned model"
-    return _align(shown, ("tuned", "mean", "tuned_difference"))
+    return align(shown, ("tuned", "mean", "tuned_difference"))
 
 
 def list_controls(controls: pd.DataFrame, comparison: pd.DataFrame) -> list[Cells]:
@@ -105,46 +99,46 @@ def list_controls(controls: pd.DataFrame, comparison: pd.DataFrame) -> list[Cell
     names = ("mean", "tuned_difference", "mean_all", "tuned_difference_all")
     order = {metric: place for place, metric in enumerate(comparison["metric"])}
     shown = []
-    for row in sorted(_records(controls), key=lambda row: (order[row["metric"]], row["arm"])):
+    for row in sorted(read_records(controls), key=lambda row: (order[row["metric"]], row["arm"])):
         cells = {"metric": title(row["metric"]), "arm": title(row["arm"]), "n": f"{row['n']:,}"}
         cells |= {"beaten": _show_beaten(row) if better[row["metric"]] == "higher" else "–"}
         named = row | {"mean_low": row["low"], "mean_high": row["high"]}
-        shown.append(cells | _show_values(named, names))
-    return _align(shown, names)
+        shown.append(cells | show_values(named, names))
+    return align(shown, names)
 
 
 def list_corpus_scores(corpus_scores: pd.DataFrame) -> list[Cells]:
     """Rows of the table of scores of the test set as a whole, metric by metric; means over pairs stand elsewhere."""
     scored = corpus_scores[corpus_scores["metric"].isin(CORPUS_METRICS) & corpus_scores["value"].notna()]
     shown = []
-    for row in _records(scored.sort_values("metric", kind="stable")):
+    for row in read_records(scored.sort_values("metric", kind="stable")):
         bounds = {"value_low": row["low"], "value_high": row["high"]}
         cells = {"metric": title(row["metric"]), "arm": title(row["arm"]), "n": f"{row['n']:,}"}
         cells |= {"signature": row["signature"]}
-        shown.append(cells | _show_values(row | bounds, ("value",)))
-    return _align(shown, ("value",))
+        shown.append(cells | show_values(row | bounds, ("value",)))
+    return align(shown, ("value",))
 
 
 def list_subgroups(subgroups: pd.DataFrame) -> list[Cells]:
     """Rows of the table of subgroups, for cross-entropy and ROUGE-L."""
     names = ("base", "tuned", "best_control_mean", "difference")
     shown = []
-    for row in _records(subgroups[subgroups["metric"].isin(SUBGROUP_METRICS)]):
+    for row in read_records(subgroups[subgroups["metric"].isin(SUBGROUP_METRICS)]):
         cells: Cells = {"dimension": DIMENSION_TITLES[row["dimension"]], "level": str(row["level"])}
         cells |= {"metric": title(row["metric"]), "n": f"{row['n']:,}", "groups": in_groups(row)}
-        cells |= {"p_holm": _show_p(row["p_holm"]), "note": row["note"], "excluded": f"{row['excluded']:,}"}
+        cells |= {"p_holm": show_p(row["p_holm"]), "note": row["note"], "excluded": f"{row['excluded']:,}"}
         cells |= {"control": title(row["best_control"]) if row["best_control"] else ""}
-        shown.append(cells | _show_values(row, names))
-    return _align(shown, (*names, "p_holm"))
+        shown.append(cells | show_values(row, names))
+    return align(shown, (*names, "p_holm"))
 
 
 def list_forgetting(forgetting: pd.DataFrame) -> list[Cells]:
     """Rows of the table of what the model lost in general English."""
     shown = []
-    for row in _records(forgetting):
+    for row in read_records(forgetting):
         named = {**row, "metric": row["measure"], "difference_low": row["low"], "difference_high": row["high"]}
         cells = {"measure": title(row["measure"]), "n": f"{row['n']:,}", "note": row["note"]}
-        shown.append(cells | _show_values(named, ("base", "tuned", "difference")))
+        shown.append(cells | show_values(named, ("base", "tuned", "difference")))
     return shown
 
 
@@ -152,7 +146,7 @@ def list_published(as_published: pd.DataFrame) -> list[Cells]:
     """Rows of the table of figures as studies publish them, beside the sound ones; a variant's fault is told once."""
     told: set[str] = set()
     rows = []
-    for row in _records(as_published):
+    for row in read_records(as_published):
         cells = {"quantity": title(row["quantity"]), "variant": str(row["variant"]), "sound": str(row["sound"])}
         cells |= {name: f"{row[name]:,}" for name in ("n", "excluded")}
         cells |= {name: _show_figure(row[name]) for name in ("base", "tuned", "value")}
@@ -165,22 +159,16 @@ def _show_figure(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.4g}".replace("-", "−")
 
 
-def _records(table: pd.DataFrame) -> list[Record]:
-    """Rows by column, with "" for a text that a CSV file gave back as missing."""
-    texts = {name: "" for name in TEXTS if name in table}
-    return [{str(key): value for key, value in row.items()} for row in table.fillna(texts).to_dict("records")]
-
-
 def _rows_of(comparison: pd.DataFrame, families: Sequence[str]) -> list[Record]:
     """Rows of some families, in the order of the families."""
-    return _records(pd.concat([comparison[comparison["family"] == family] for family in families]))
+    return read_records(pd.concat([comparison[comparison["family"] == family] for family in families]))
 
 
 def _show_metric(row: Record) -> Cells:
     missing = f"not computed: {row['missing']}" if row["missing"] else ""
     return {
         "metric": title(row["metric"]),
-        "direction": _direction(row["better"]),
+        "direction": show_direction(row["better"]),
         "n": f"{row['n']:,}",
         "groups": in_groups(row),
         "excluded": f"{row['excluded']:,}",
@@ -196,36 +184,6 @@ def _show_beaten(row: Record) -> str:
     return "yes" if judge_control(bounds) == "beaten" else "no"
 
 
-def _show_values(row: Record, names: Sequence[str]) -> dict[str, str]:
-    """Each named value with a fixed number of decimals, and under ``<name>_interval`` its interval where it has one."""
-    places = decimals(row)
-    cells: dict[str, str] = {}
-    for name in names:
-        low, high = (row.get(f"{name}_{bound}", math.nan) for bound in ("low", "high"))
-        cells[name] = number(row[name], places).replace("-", "−")
-        cells[f"{name}_interval"] = interval(low, high, places).replace("-", "−")
-    return cells
-
-
-def _show_p(p: float) -> str:
-    return "–" if math.isnan(p) else p_value(p).removeprefix("= ")
-
-
-def _direction(better: str) -> str:
-    return "" if better == "neither" else f"{better} is better"
-
-
 def _name_arms(note: str) -> str:
     """The evaluation's note with the controls called as in the tables."""
     return re.sub(rf"\b({'|'.join(CONTROL_MEANINGS)})({MATCHED})?\b", lambda name: title(name[0]).lower(), note)
-
-
-def _align(rows: list[dict[str, str]], names: Sequence[str]) -> list[dict[str, str]]:
-    """Rows whose numbers are padded to equally many decimals, so that right-aligned columns align at the point."""
-    for name in names:
-        tails = [row[name].partition(".")[1:] for row in rows]
-        longest = max((len(tail) for _, tail in tails), default=0)
-        for row, (point, tail) in zip(rows, tails, strict=True):
-            missing = longest - len(tail)
-            row[name] += FIGURE_SPACE * missing if point else ""
-    return rows

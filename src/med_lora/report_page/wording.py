@@ -37,6 +37,13 @@ TITLES = {
     "refusal": "Answers that refuse",
     "copied_words": "Longest run copied from training (words)",
     "copied_share": "Longest copied run / answer",
+    "grounded_words": "Grounded words",
+    "grounded_sentences": "Grounded sentences",
+    "ungrounded_numbers": "Answers with an ungrounded number",
+    "cites_passage": "Answers that cite a passage",
+    "wrong_citation": "Answers that cite a passage not shown",
+    "citation_supported": "Citing sentences that the passage bears out",
+    "lexical": "Text metrics",
     "answer_cut": "Share of answers cut",
     "answer_empty": "Share of empty answers",
     "prompt_truncated": "Share of questions cut",
@@ -44,12 +51,19 @@ TITLES = {
 ARM_TITLES = {
     "base": "Base model",
     "tuned": "Tuned model",
+    "base_rag": "Base model with passages",
+    "tuned_rag": "Tuned model with passages",
+    "base_rag - base": "What passages add to the base model",
+    "tuned_rag - tuned": "What passages add to the tuned model",
     "gold": "References",
     "shuffled_reference": "Shuffled reference",
     "echoed_question": "Echoed question",
     "nearest_training_answer": "Nearest training answer",
     "constant_best_answer": "Constant best answer",
     "empty_answer": "Empty answer",
+    "retrieved_passage": "Retrieved passage",
+    "asks_for_5": "Base answer that asks for a 5",
+    "padded": "Tuned answer said twice",
 }
 CONTROL_MEANINGS = {
     "shuffled_reference": "gives the reference answer of a test pair of another group",
@@ -57,6 +71,7 @@ CONTROL_MEANINGS = {
     "nearest_training_answer": "copies the answer to the most similar training question",
     "constant_best_answer": "gives the training sentence or answer that is most like the others to every question",
     "empty_answer": "says nothing",
+    "retrieved_passage": "copies the first passage that was found for the question",
 }
 MATCHED = "_matched"  # ends the names of controls that are as long as the tuned model's answers
 DIMENSION_TITLES = {
@@ -66,6 +81,7 @@ DIMENSION_TITLES = {
     "focus": "Topic",
     "overlap": "Overlap with training",
 }
+RATED_FAMILIES = ("judge", "people")  # 1 to 5
 PERCENT_SCALED = frozenset({"bleu", "bleu_unsmoothed", "sacrebleu", "chrf"})  # 0 to 100; other scores run to 1
 
 
@@ -73,13 +89,35 @@ def title(name: str) -> str:
     """What readers call a metric or an arm; a name that is new here is shown without its underscores."""
     if name.endswith(MATCHED):
         return f"{title(name.removesuffix(MATCHED))}, same length"
+    track, axis = split_rated(name)
+    if track:
+        return f"{track.capitalize()}: {axis}"
     return TITLES.get(name) or ARM_TITLES.get(name) or name.replace("_", " ")
 
 
+def split_rated(name: str) -> tuple[str, str]:
+    """Who rated by a metric, and what: ``judge`` and ``accuracy``; two empty texts where nobody did."""
+    track, _, axis = name.partition("_")
+    return (track, axis.replace("_", " ")) if axis and track in RATED_FAMILIES else ("", "")
+
+
+def name_axis(metric: str) -> str:
+    """A metric where it is known who rated by it: ``accuracy``, ``ROUGE-L F``."""
+    return split_rated(metric)[1] or title(metric)
+
+
+def capital(text: str) -> str:
+    """A sentence of ``text``."""
+    return text[0].upper() + text[1:]
+
+
 def decimals(row: Mapping[str, Any]) -> int:
-    """Decimals that a row of ``comparison`` is shown with, the same for its values and their bounds."""
+    """Decimals that a row of a comparison is shown with, the same for its values and their bounds."""
     if row["metric"] == "perplexity":
-        return 2 if min(row["base"], row["tuned"]) < 10 else 1
+        values = [row[name] for name in ("base", "tuned", "reference_mean", "arm_mean") if name in row]
+        return 2 if min(values) < 10 else 1
+    if row.get("family") in RATED_FAMILIES:
+        return 2
     return 2 if row["metric"] in PERCENT_SCALED | {"length_ratio", "copied_words"} else 3
 
 
