@@ -47,7 +47,8 @@ class JudgeParams(Parameters):
     item_criteria: dict[str, list[CriterionParams]] = Field(description="further criteria of a test pair, by its id")
     price: PriceParams | None = Field(description="price of the endpoint's tokens; null where they cost nothing")
     max_cost: Price | None = Field(
-        description="forecast in `price.currency` above which no call is made; null for no limit"
+        description="in `price.currency`: a higher forecast stops the run before its first call, higher costs before "
+        "the next one; null for no limit"
     )
     seed: Annotated[int, Field(ge=0)] = Field(description="seed of the draw of pairs")
 

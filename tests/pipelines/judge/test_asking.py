@@ -213,3 +213,21 @@ def test_questions_stand_in_the_plan_by_their_ids(test_split: Table, arm_texts: 
         )
     assert asked == dict.fromkeys(QUESTIONS, 4)
     assert Counter(values["id"]) == dict.fromkeys(IDS, 4)
+
+
+def test_a_judge_that_costs_more_than_forecast_is_stopped_and_what_it_said_is_kept(
+    test_split: Table, arm_texts: pd.DataFrame, path: Path
+) -> None:
+    def rate_dearly(handler: ChatHandler) -> None:
+        usage = {"prompt_tokens": 600_000, "completion_tokens": 1, "total_tokens": 600_001}
+        handler.reply(chat_completion('{"score": 3}', usage=usage))
+
+    dear = {"price": PRICE, "max_cost": 100.0, "preference": False}
+    with ChatServer(rate_dearly) as server:
+        with pytest.raises(
+            InputError, match=r"have cost 120\.00 USD in this run, more than judge\.max_cost \(100\.00\)"
+        ):
+            ask(server.base_url, test_split, arm_texts, path, concurrency=1, **dear)
+        assert len(server.requests) == 2
+    with CallCache(path).opened() as kept:
+        assert len(kept) == 2

@@ -21,6 +21,7 @@ from med_lora.llm.client import ChatClient
 from med_lora.llm.local import LocalModel
 from med_lora.parameters import HardwareParams, JudgeParams
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
+from med_lora.pipelines.judge.budget import BudgetedJudge
 from med_lora.pipelines.judge.candidates import candidate_texts
 from med_lora.pipelines.judge.plan import price_tokens
 from med_lora.pipelines.judge.requests import PROMPT_VERSION, build_requests, hash_rubric, read_value
@@ -41,14 +42,15 @@ def ask_judge_remotely(
     """Ask the model behind ``judge.endpoint``; see :func:`ask_judge`.
 
     Raises:
-        InputError: if there is no endpoint, its key is not set, no call has a usable answer, or one fails in a way
-            that all would.
+        InputError: if there is no endpoint, its key is not set, no call has a usable answer, one fails in a way that
+            all would, or the calls have cost more than ``judge.max_cost``.
     """
     if judge.endpoint is None:
         raise InputError("Parameter judge.endpoint is null, so there is no server to ask; set it.")
     requests = _requests(judge_plan, test, arm_texts, judge)
     client = ChatClient(judge.endpoint, judge.sampling)
-    values, answers = ask_judge(judge_plan, requests, judge_calls, client, f"{client.model} at {client.origin}")
+    answerer, name = BudgetedJudge(client, judge), f"{client.model} at {client.origin}"
+    values, answers = ask_judge(judge_plan, requests, judge_calls, answerer, name)
     version = ", ".join(sorted(set(values["model"]) - {""}))
     named = {
         "judge": judge.endpoint.model,
