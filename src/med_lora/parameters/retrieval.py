@@ -60,7 +60,7 @@ class RetrievalParams(Parameters):
     instruction: str = Field(description="what the model is asked, with {passages} and {question}")
     relevance: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         description="share of the reference's content words that a passage must hold to count as relevant where no "
-        "corpus says which passage is"
+        "corpus says which passage is; references of fewer than 15 such words count none"
     )
 
     @model_validator(mode="after")
