@@ -115,6 +115,7 @@ def evaluation(**changes: Any) -> EvaluationParams:
         "rouge_beta": 1.0,
         "bert_score": None,
         "embedding": None,
+        "benchmarks": False,
         "bootstrap_samples": 200,
         "power": 0.8,
         "seed": 7,

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from med_lora.parameters.base import (
     Parameters,
 )
+from med_lora.parameters.comparison import ComparisonParams
 from med_lora.parameters.data import (
     ArtefactParams,
     CleaningParams,
@@ -53,6 +54,7 @@ from med_lora.parameters.question_generation import QuestionGenerationParams
 from med_lora.parameters.retrieval import RetrievalEncoderParams, RetrievalParams
 from med_lora.parameters.rubric import AxisParams, CriterionParams
 from med_lora.parameters.stages import ContinuedPretrainingParams, MergingParams
+from med_lora.parameters.study import PublishedParams, StudyParams
 from med_lora.parameters.trials import SearchParams, SearchSpace, SweepParams
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "BertScoreParams",
     "CanariesParams",
     "CleaningParams",
+    "ComparisonParams",
     "ContinuedPretrainingParams",
     "CorpusFiles",
     "CorpusParams",
@@ -89,6 +92,7 @@ __all__ = [
     "PriceParams",
     "ProjectParams",
     "PromptParams",
+    "PublishedParams",
     "QuestionGenerationParams",
     "ReportingParams",
     "RetrievalEncoderParams",
@@ -98,6 +102,7 @@ __all__ = [
     "SearchParams",
     "SearchSpace",
     "SplitParams",
+    "StudyParams",
     "SweepParams",
     "TrainingParams",
     "parse_parameters",
@@ -114,6 +119,8 @@ class ProjectParams(Parameters):
 
     experiment: str
     description: str = Field(description="what the experiment asks, in one sentence")
+    study: str | None = Field(description="entry of `studies` that the experiment runs again; null for none")
+    rerun_of: str | None = Field(description="id of the run that is repeated; set by its rerun.yml alone")
     hardware: HardwareParams
     model: ModelParams
     prompt: PromptParams
@@ -133,6 +140,18 @@ class ProjectParams(Parameters):
     power: PowerParams
     reporting: ReportingParams
     pretraining: PretrainingParams
+    comparison: ComparisonParams
+    studies: dict[str, StudyParams] = Field(description="published studies by name, with their figures")
+
+    @model_validator(mode="after")
+    def _study_is_known(self) -> ProjectParams:
+        from med_lora.errors import nearest
+
+        if self.study is not None and self.study not in self.studies:
+            raise ValueError(
+                f"study names {self.study!r}, which studies does not hold{nearest(self.study, self.studies)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_of_corpora_are_free(self) -> ProjectParams:

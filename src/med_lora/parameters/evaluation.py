@@ -67,6 +67,9 @@ class EvaluationParams(Parameters):
     embedding: EmbeddingParams | None = Field(
         description="the sentence encoder of the embedding similarity; null leaves the metric out"
     )
+    benchmarks: bool = Field(
+        description="ask both models the exams of data_engineering.benchmarks too (extra bench), for the report"
+    )
     bootstrap_samples: PositiveInt = Field(description="resamples of the cluster bootstrap over groups")
     power: Fraction = Field(description="chance of finding a difference that the detectable one is stated for")
     seed: Annotated[int, Field(ge=0)] = Field(
@@ -94,6 +97,7 @@ class ReportingParams(Parameters):
 class LatencyParams(Parameters):
     """The latency probe: one question at a time."""
 
+    enabled: bool = Field(description="measure it in every evaluation, for the report; the pipeline latency needs none")
     questions: PositiveInt = Field(description="test questions asked, the first by id")
     warmup: Annotated[int, Field(ge=0)] = Field(description="answers before the measured ones")
     new_tokens: Annotated[int, Field(ge=2)] = Field(description="tokens of every answer; no token ends it earlier")

@@ -65,7 +65,7 @@ def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(**changes: int) -> LatencyParams:
-    return LatencyParams(**({"questions": 3, "warmup": 1, "new_tokens": 5} | changes))
+    return LatencyParams(**({"enabled": False, "questions": 3, "warmup": 1, "new_tokens": 5} | changes))
 
 
 def probe(

@@ -49,7 +49,7 @@ def test_a_run(
         "test": test_split,
         "train": train_split,
         "params:prompt": prompt,
-        "params:latency": LatencyParams(questions=2, warmup=1, new_tokens=3),
+        "params:latency": LatencyParams(enabled=False, questions=2, warmup=1, new_tokens=3),
         "params:model": recipes.model_params(),
         "params:hardware": hardware,
     }
