@@ -92,7 +92,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     ``data_engineering`` includes ``data_report``, which can be run again alone, and the pairs that a language model
     writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise, and
-    ``evaluation`` the audit of ``canaries`` and whatever second track the experiment has.
+    ``evaluation`` the audit of ``canaries``, exams and seconds, and whatever second track the experiment has.
     """
     sources, stages, measures, tracks, points = _plan
     report_on_data = Pipeline([])
@@ -101,10 +101,12 @@ def register_pipelines() -> dict[str, Pipeline]:
     first_stage, audit = continued_pretraining.create_pipeline(stages), canaries.create_pipeline(stages)
     second_track = _second_track(tracks)
     scored = evaluation.create_pipeline(stages, measures, retrieval=tracks.retrieval is not None)
+    exams, seconds = benchmarks.create_pipeline(sources.benchmarks, stages), latency.create_pipeline(stages)
+    scored += sum([exams] * tracks.benchmarks + [seconds] * tracks.latency, audit)
     steps = {
         "data_engineering": _data_engineering(sources) + report_on_data,
         "training": first_stage + canaries.create_insertion(stages) + training.create_pipeline(stages),
-        "evaluation": sum(second_track.values(), scored + audit),
+        "evaluation": sum(second_track.values(), scored),
         "reporting": reporting.create_pipeline(tracks),
     }
     return Registry(
@@ -112,11 +114,11 @@ def register_pipelines() -> dict[str, Pipeline]:
             "__default__": sum(steps.values(), Pipeline([])),
             **steps,
             **second_track,
-            "benchmarks": benchmarks.create_pipeline(sources.benchmarks, stages),
+            "benchmarks": exams,
             "canaries": audit,
             "continued_pretraining": first_stage,
             "data_report": report_on_data,
-            "latency": latency.create_pipeline(stages),
+            "latency": seconds,
             "merging": merging.create_pipeline(stages),
             "power": power.create_pipeline(),
             "pretraining": pretraining.create_pipeline(),

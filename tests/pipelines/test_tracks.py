@@ -10,6 +10,7 @@ import pytest
 
 from med_lora import pipeline_registry
 from med_lora.config_loader import ExperimentConfigLoader
+from med_lora.errors import InputError
 from med_lora.parameters import parse_parameters
 from med_lora.pipelines.tracks import Tracks, tracks_of
 
@@ -78,3 +79,22 @@ def test_four_arms_are_compared_and_reported(root: Path, monkeypatch: pytest.Mon
     assert {"base_rag_answers", "tuned_rag_answers", "retrieval_comparison", "retrieval_metrics"} <= made
     (report,) = [node for node in pipelines["reporting"].nodes if node.name == "write_report"]
     assert "report_retrieval" in report.inputs
+
+
+def test_exams_and_seconds_are_part_of_every_evaluation_that_asks_for_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, without = register(root, monkeypatch)
+    given = {
+        "data_engineering": {"corpora": ["genmedgpt"], "benchmarks": ["wikidoc"]},
+        "evaluation": {"benchmarks": True},
+    }
+    _, pipelines = register(root, monkeypatch, **given, latency={"enabled": True})
+    added = pipelines["evaluation"].outputs() - without["evaluation"].outputs()
+    assert {"benchmark_bars_figure", "latency"} <= added
+    assert {"benchmark_comparison", "latency"} <= pipelines["__default__"].all_outputs()
+
+
+def test_exams_that_nobody_names_stop_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"data_engineering\.benchmarks names no exam"):
+        register(root, monkeypatch, evaluation={"benchmarks": True})

@@ -1,9 +1,10 @@
-"""Which tracks an experiment evaluates in besides scores of text: passages, a judge, people."""
+"""Which tracks an experiment evaluates in besides scores of text: passages, judge, people, exams, seconds."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from med_lora.errors import InputError
 from med_lora.parameters import ProjectParams
 from med_lora.pipelines.judge.pipeline import Kind
 from med_lora.pipelines.retrieval.pipeline import RetrievalPlan, retrieval_plan_of
@@ -18,12 +19,16 @@ class Tracks(NamedTuple):
             experiment's base model.
         sheets: whether rating sheets are made.
         ratings: whether ratings have come back.
+        benchmarks: whether the evaluation asks exams.
+        latency: whether the evaluation measures how long an answer takes.
     """
 
     retrieval: RetrievalPlan | None = None
     judge: Kind | None = None
     sheets: bool = False
     ratings: bool = False
+    benchmarks: bool = False
+    latency: bool = False
 
     @property
     def divergence(self) -> bool:
@@ -39,13 +44,20 @@ def tracks_of(parameters: ProjectParams) -> Tracks:
     """The tracks of an experiment.
 
     Raises:
-        InputError: if passages are to be indexed and no corpus gives any.
+        InputError: if passages are to be indexed and no corpus gives any, or exams are to be asked and none is named.
     """
     judge, people = parameters.judge, parameters.people
     kind: Kind | None = None
     if judge.enabled:
         kind = "remote" if judge.endpoint else "local" if judge.local else "base"
-    return Tracks(retrieval_plan_of(parameters), kind, bool(people.raters), people.rated)
+    benchmarks = parameters.evaluation.benchmarks
+    if benchmarks and not parameters.data_engineering.benchmarks:
+        raise InputError(
+            "evaluation.benchmarks is true and data_engineering.benchmarks names no exam; name the corpora to ask, or "
+            "set it to false."
+        )
+    retrieval = retrieval_plan_of(parameters)
+    return Tracks(retrieval, kind, bool(people.raters), people.rated, benchmarks, parameters.latency.enabled)
 
 
 def absent_tracks(tracks: Tracks) -> dict[str, str]:
