@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from med_lora.ask.command import ask
+from med_lora.lineage.command import lineage
+from med_lora.runs.command import runs
 
 
 @click.group()
@@ -13,6 +15,8 @@ def main() -> None:
 
 
 main.add_command(ask)
+main.add_command(lineage)
+main.add_command(runs)
 
 if __name__ == "__main__":
     main(prog_name="python -m med_lora")

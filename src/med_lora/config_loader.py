@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import click
 from kedro.config import OmegaConfigLoader
@@ -27,8 +28,12 @@ class ExperimentConfigLoader(OmegaConfigLoader):
     ``${parameters:key.subkey}``, so that a dataset's path and a node's argument come from one place, and where the
     corpora lie through ``${corpus_files:}``.
 
+    With the runtime parameter ``rerun_of`` the others are the whole tree of that run (``runs/<id>/rerun.yml``): the
+    experiment's file is not read, and ``conf/`` gives only settings that did not exist then.
+
     Raises:
-        click.ClickException: if the environment or the experiment does not exist, or its file is not a mapping.
+        click.ClickException: if the environment or the experiment does not exist, or its file is not a mapping; if
+            ``rerun_of`` is given without a whole tree.
     """
 
     def __init__(
@@ -42,11 +47,18 @@ class ExperimentConfigLoader(OmegaConfigLoader):
         _check_environment(conf, env)
         given = dict(runtime_params or {})
         name = given.setdefault("experiment", os.environ.get(EXPERIMENT_VARIABLE, DEFAULT_EXPERIMENT))
-        merged = OmegaConf.merge(_read_experiment(conf, str(name)), given)
+        # resolved once, a recorded tree is not merged as others are: the braces left in it are text
+        self._recorded: Any = (
+            OmegaConf.to_container(OmegaConf.create(given), resolve=True) if _repeats_a_run(given) else {}
+        )
+        if not self._recorded:
+            given = OmegaConf.to_container(  # type: ignore[assignment]
+                OmegaConf.merge(_read_experiment(conf, str(name)), given)
+            )
         super().__init__(
             conf_source=conf_source,
             env=env,
-            runtime_params=OmegaConf.to_container(merged),  # type: ignore[arg-type]
+            runtime_params={} if self._recorded else given,
             custom_resolvers={"oc.env": oc.env},
             merge_strategy={"parameters": "soft", "globals": "soft"},
             **options,
@@ -69,10 +81,15 @@ class ExperimentConfigLoader(OmegaConfigLoader):
             OmegaConf.register_new_resolver("parameters", look_up, replace=True)
             OmegaConf.register_new_resolver("corpus_files", lambda: _corpus_files(parameters.corpora), replace=True)
         try:
-            return super().__getitem__(key)
+            values: dict[str, Any] = super().__getitem__(key)
         except InterpolationResolutionError as error:
             sentence = " ".join(str(error).split("\n", 1)[0].split())
             raise click.ClickException(f"The configuration of {key!r} cannot be resolved: {sentence}") from error
+        if key == "parameters" and self._recorded:
+            from med_lora.parameters import ProjectParams
+
+            return _as_recorded(values, self._recorded, ProjectParams)
+        return values
 
 
 def _corpus_files(corpora: Any) -> dict[str, dict[str, Any]]:
@@ -82,6 +99,37 @@ def _corpus_files(corpora: Any) -> dict[str, dict[str, Any]]:
     given: Any = OmegaConf.to_container(corpora)
     known = CorpusFiles.model_fields
     return {name: {key: value for key, value in corpus.items() if key in known} for name, corpus in given.items()}
+
+
+def _repeats_a_run(given: Mapping[str, Any]) -> bool:
+    """Whether the runtime parameters are the tree of an earlier run."""
+    if not given.get("rerun_of"):
+        return False
+    if "hardware" not in given:  # every run has it, and nobody types it
+        raise click.ClickException(
+            "rerun_of is set by runs/<id>/rerun.yml alone: `kedro run --config runs/<id>/rerun.yml`, without --params."
+        )
+    return True
+
+
+def _as_recorded(current: Mapping[str, Any], recorded: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """The recorded values of an earlier run, and the ``current`` ones of fields of ``model`` that it did not have."""
+    values = {key: value for key, value in current.items() if key not in recorded}
+    for key, value in recorded.items():
+        field = model.model_fields.get(key)
+        values[key] = value if field is None else _recorded_value(current.get(key), value, field.annotation)
+    return values
+
+
+def _recorded_value(current: Any, recorded: Any, annotation: Any) -> Any:
+    """A mapping whose keys are the user's (corpora, studies, a grid) keeps the recorded keys alone."""
+    # `dict[str, Model]` and `Model | None` hold the model among their arguments, `Model` has none
+    models = [kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields")]
+    if not models or not isinstance(recorded, Mapping) or not isinstance(current, Mapping):
+        return recorded
+    if get_origin(annotation) is dict:
+        return {name: _recorded_value(current.get(name), value, models[0]) for name, value in recorded.items()}
+    return _as_recorded(current, recorded, models[0])
 
 
 def _check_environment(conf: Path, env: str | None) -> None:

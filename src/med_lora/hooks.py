@@ -41,6 +41,10 @@ class ProjectHooks:
         try:
             self._settings = context.config_loader.runtime_params
             self._parameters = parse_parameters(context.config_loader["parameters"])
+            if self._parameters.rerun_of is not None:  # its rerun.yml sets everything
+                from med_lora.runs.rerun import read_original
+
+                self._settings = read_original(context.project_path, self._parameters.rerun_of)["settings"]
             pipeline_registry.select_plan(self._parameters)
         except InputError as error:
             raise click.ClickException(str(error)) from error

@@ -2,8 +2,9 @@
 
 from med_lora.config_loader import ExperimentConfigLoader
 from med_lora.hooks import ProjectHooks
+from med_lora.runs.hooks import RunHooks
 
-HOOKS = (ProjectHooks(),)
+HOOKS = (ProjectHooks(), RunHooks())
 CONFIG_LOADER_CLASS = ExperimentConfigLoader
 # Hardware is set in conf/<env>/globals.yml alone; without --env it is the CPU's.
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "cpu"}

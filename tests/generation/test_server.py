@@ -24,7 +24,7 @@ def test_a_text_goes_out_as_the_tokens_of_training_with_one_bos(
     assert [begun(asked["prompt"])["input_ids"] for asked in server.requests] == trained_on
     assert all(ids.count(begun.bos_token_id) == 1 for ids in trained_on)
     assert set(server.paths) == {"/v1/completions"}
-    assert answers.drop(columns="seconds").to_dict("list") == {
+    assert answers.to_dict("list") == {
         "id": [f"corpus:{number}" for number in range(5)],
         "answer": [f"{len(ids)} tokens" for ids in trained_on],
         "prompt_tokens": [len(ids) for ids in trained_on],
@@ -36,7 +36,6 @@ def test_a_text_goes_out_as_the_tokens_of_training_with_one_bos(
         "dtype": ["unknown"] * 5,
         "engine": [f"openai {MODEL}"] * 5,
     }
-    assert (answers["seconds"] > 0).all()
     asked = server.requests[0]
     assert (asked["model"], asked["temperature"], asked["seed"], asked["max_tokens"]) == (MODEL, 0.0, 5, 24)
 

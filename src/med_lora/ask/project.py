@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from kedro.io import DatasetError
 
 from med_lora.errors import InputError
 from med_lora.parameters import ProjectParams, parse_parameters
+from med_lora.project_folder import check_project_folder
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,7 @@ def open_project(folder: Path, env: str | None, params: str) -> Project:
         click.ClickException: for an unknown environment or experiment, or parameters that cannot be read or are not
             allowed.
     """
-    if not _is_project(folder):
-        raise InputError(
-            f"There is no med_lora project in {folder} (its pyproject.toml names none); go to the folder that "
-            "`kedro run` is started in."
-        )
+    check_project_folder(folder)
     logging.disable(logging.INFO)  # what a run logs about its datasets would stand between the answers
     from kedro.framework.cli.utils import _split_params
     from kedro.framework.session import KedroSession
@@ -90,14 +86,6 @@ def open_project(folder: Path, env: str | None, params: str) -> Project:
         context = session.load_context()
         _log_to_stderr()
         return Project(parse_parameters(context.config_loader["parameters"]), context.catalog)
-
-
-def _is_project(folder: Path) -> bool:
-    try:
-        settings = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-        return bool(settings["tool"]["kedro"]["package_name"] == "med_lora")
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
-        return False
 
 
 def _log_to_stderr() -> None:

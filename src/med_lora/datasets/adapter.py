@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from med_lora.datasets.errors import DatasetInputError
+from med_lora.datasets.manifest import MARKER
 from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder
 
 CONFIG = "adapter_config.json"
@@ -21,7 +22,7 @@ class AdapterDataset(PretrainedDataset):
     def _write(self, folder: Path, data: Pretrained) -> None:
         super()._write(folder, data)
         self._check(folder)
-        _sort_sets(folder)
+        _settle(folder)
 
     def _read(self, folder: Path) -> PretrainedFolder:
         self._check(folder)
@@ -56,8 +57,12 @@ def _find_fault(weights: Path) -> str:
     return "" if numbers else "holds no weights"
 
 
-def _sort_sets(folder: Path) -> None:
-    """Sort what peft writes from sets: their order changes from process to process, and means nothing."""
+def _settle(folder: Path) -> None:
+    """Take out of the configuration what differs between equal runs and means nothing.
+
+    peft writes sets, whose order changes from process to process; and the path of the base model, which holds the
+    version of a run where that run made the model (``domain_model``): such a model goes by its folder's name.
+    """
     from peft import PeftConfig
 
     names = {name for name, value in vars(PeftConfig.from_pretrained(str(folder))).items() if isinstance(value, set)}
@@ -65,4 +70,7 @@ def _sort_sets(folder: Path) -> None:
     config = json.loads(file.read_text())
     for name in names & config.keys():
         config[name] = sorted(config[name])
+    base = Path(config.get("base_model_name_or_path") or "")
+    if (base / MARKER).is_file():
+        config["base_model_name_or_path"] = base.name
     file.write_text(json.dumps(config, indent=2, sort_keys=True))

@@ -206,7 +206,7 @@ def _hash_files(folder: Path, patterns: Sequence[str]) -> str:
     manifest: Manifest = {}
     for file in files:
         status = file.stat()
-        manifest[file.name] = _hash_file(file, status.st_size, status.st_mtime_ns)
+        manifest[file.name] = hash_model_file(file, status.st_size, status.st_mtime_ns)
     return hashlib.sha256(manifest_bytes(manifest)).hexdigest()
 
 
@@ -222,7 +222,7 @@ def _hash_tokenizer(source: str, revision: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _hash_file(file: Path, size: int, modified_ns: int) -> FileEntry:
+def hash_model_file(file: Path, size: int, modified_ns: int) -> FileEntry:
     """Hash a file once a process, as long as its size and time of change stay: every node loads the base model."""
     return describe_files(file.parent, [file.name])[file.name]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 # Of the modules that sentence-transformers puts on top of a model, such as pooling.
-_MODULE_FILES = (
+MODULE_FILES = (
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
@@ -184,7 +184,7 @@ class EncoderDataset(BaseModelDataset):
         if self._revision is None and not (folder / "config.json").is_file():
             return BaseModel(source=str(folder), revision=None, sha256=None)
         found = super()._local(folder)
-        files = {file for pattern in _MODULE_FILES for file in folder.glob(pattern) if file.is_file()}
+        files = {file for pattern in MODULE_FILES for file in folder.glob(pattern) if file.is_file()}
         if not files:
             return found
         names = sorted(file.relative_to(folder).as_posix() for file in files)

@@ -23,13 +23,11 @@ class Completion:
         tokens: without the one that ended them.
         ended: whether such a token came before the limit.
         batch: number of the batch they were computed in, from 0.
-        seconds: wall time of that batch.
     """
 
     tokens: list[int]
     ended: bool
     batch: int
-    seconds: float
 
 
 def complete(
@@ -81,7 +79,7 @@ def complete(
                 new_tokens = sum(map(len, batch.tokens)) + sum(batch.ended)
                 bar.add(number, new_tokens, writer.reading, batch.seconds - writer.reading)
             for index, tokens, ended in zip(indices, batch.tokens, batch.ended, strict=True):
-                completions[index] = Completion(tokens, ended, number, batch.seconds)
+                completions[index] = Completion(tokens, ended, number)
     return completions
 
 

@@ -255,7 +255,8 @@ def _train(trial: Trial, job: TrainingJob, train: Split, validation: Split) -> T
         objective=trial.objective,
         direction=direction_of(trial.objective),
         value=figures[trial.objective],
-        figures=figures | {"step": float(outcome.step)},
+        # in the order in which a stored result comes back
+        figures=dict(sorted((figures | {"step": float(outcome.step)}).items())),
         pairs=len(job.validation),
         seconds=outcome.seconds,
         tokens=outcome.tokens,

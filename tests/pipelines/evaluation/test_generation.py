@@ -30,11 +30,11 @@ def answer(
     hardware: HardwareParams,
     adapter: PretrainedFolder | None = None,
 ) -> pd.DataFrame:
-    """The answers of a session and a journal of their own, without the batch and its time."""
+    """The answers of a session and a journal of their own, without the batch."""
     session = open_session(base_model, recipes.model_params(), hardware)
     with TemporaryDirectory() as journal:
         answers = generate_answers(session, test, prompt, evaluation, WorkFolder(Path(journal)), adapter)
-    return answers.drop(columns=["batch", "seconds"])
+    return answers.drop(columns="batch")
 
 
 def decode(evaluation: EvaluationParams, **changes: Any) -> EvaluationParams:

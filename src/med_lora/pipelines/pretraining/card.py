@@ -77,7 +77,6 @@ else, and nothing it says is to be relied upon.
 | batch | {recipe.effective_batch_size} rows |
 | arithmetic | {hardware.precision} on {hardware.device}; weights stored in bf16 |
 | seed | {recipe.seed} |
-| time | {result.seconds / 60:.0f} minutes |
 
 ## Result
 

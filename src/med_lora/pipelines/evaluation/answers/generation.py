@@ -52,8 +52,7 @@ def generate_answers(
         Columns id, answer (stripped), prompt_tokens, new_tokens (the token that ended it included), finish_reason
         ("eos" for EOS, the template's end of turn or another end token of the model, "length" at ``max_new_tokens``),
         prompt_truncated (its beginning was cut to fit the context), empty, batch (number, from 0), dtype (of the
-        weights), engine (with its version), seconds (wall, of the whole batch; of the clock, and so the one column
-        that no two runs share).
+        weights), engine (with its version). No time is among them: equal runs give equal bytes.
 
     Raises:
         InputError: for an empty split, an adapter that is missing or of another base model, a context too short for
@@ -100,7 +99,6 @@ def _tabulate(
             "batch": [completion.batch for completion in completions],
             "dtype": dtype,
             "engine": f"transformers {version('transformers')}",
-            "seconds": [completion.seconds for completion in completions],
         }
     )
 

@@ -67,7 +67,7 @@ def ask_server(
         Columns id, answer (stripped), prompt_tokens and new_tokens (the token that ended it included, as the server
         counts), finish_reason ("eos" for any end but the limit, "length" at ``max_new_tokens``), prompt_truncated (its
         beginning was cut to fit the context), empty, batch (one for each answer), dtype ("unknown": no server says),
-        engine, seconds (of the clock, from the request to its last byte).
+        engine.
 
     Raises:
         InputError: for an empty split, a question that stays unanswered (answers so far are kept in ``journal``), or
@@ -115,7 +115,6 @@ def _tabulate(ids: list[str], completions: list[Completion], truncated: list[boo
             "batch": range(len(completions)),
             "dtype": "unknown",
             "engine": engine,
-            "seconds": [completion.seconds for completion in completions],
         }
     )
 

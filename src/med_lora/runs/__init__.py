@@ -1,0 +1,1 @@
+"""What a run writes about itself, and what is done with runs afterwards."""

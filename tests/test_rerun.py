@@ -1,0 +1,157 @@
+"""Runs are repeated after the world has moved on: newer data, a newer adapter, and other settings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from tests.projects import SMALL, copy_project, kedro, network_attempts, run_environment
+
+ELSEWHERE = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "77", "COLUMNS": "60"}
+RAW = "data/01_raw/embedded/wikidoc/medical_meadow_wikidoc_patient_information.json"
+TRAINED = ("train", "validation", "test", "training_history", "adapter")
+EVALUATED = (
+    "base_answers",
+    "tuned_answers",
+    "base_losses",
+    "tuned_losses",
+    "scores",
+    "metrics",
+    "comparison",
+    "headline",
+)
+
+
+class Past(NamedTuple):
+    """A project and the ids of three runs: the default pipeline in two parts, then newer data and adapter."""
+
+    project: Path
+    training: str
+    evaluation: str
+    newer: str
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    project = copy_project(tmp_path_factory.mktemp("rerun"))
+    change_experiment(project, corpora=["wikidoc", "medquad"])
+    training = run(project, "--pipelines=data_engineering,training", f"--params={SMALL}")
+    evaluation = run(project, "--pipelines=evaluation,reporting", f"--params={SMALL}")
+    change_settings(project)
+    newer = run(project, "--pipelines=data_engineering,training", f"--params={SMALL},data_engineering.split.seed=7")
+    return Past(project, training, evaluation, newer)
+
+
+def run(project: Path, *arguments: str) -> str:
+    """Id of a new run."""
+    result = kedro(project, "run", *arguments, PYTHONHASHSEED="1", TZ="UTC")
+    assert result.returncode == 0, result.stderr[-3000:]
+    return max(path.name for path in (project / "runs").iterdir())
+
+
+def change_experiment(project: Path, corpora: list[str], **more: Any) -> None:
+    file = project / "conf/experiments/embedded.yml"
+    experiment = yaml.safe_load(file.read_text())
+    experiment["data_engineering"]["corpora"] = corpora
+    file.write_text(yaml.safe_dump(experiment | more))
+
+
+def change_settings(project: Path) -> None:
+    """What people do to their files in a year."""
+    change_experiment(project, corpora=["wikidoc"], training={"loss_on": "all", "lora": {"alpha": 8}})
+    corpora = project / "conf/base/parameters_corpora.yml"
+    corpora.write_text(f"{corpora.read_text()}  newer: {{layout: pages, title: x, licence: unknown, files: nowhere}}\n")
+    trials = project / "conf/base/parameters_trials.yml"
+    trials.write_text(trials.read_text().replace("grid: {}", "grid: {training.lora.r: [2, 4]}"))
+
+
+def verify(past: Past, run: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "med_lora", "runs", "verify", run]
+    environment = run_environment(past.project, **ELSEWHERE)
+    return subprocess.run(command, cwd=past.project, env=environment, capture_output=True, text=True, check=False)
+
+
+def read_manifest(past: Past, run: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((past.project / "runs" / run / "manifest.json").read_text(encoding="utf-8"))
+    return content
+
+
+def entries(past: Past, run: str, kind: str = "outputs") -> dict[str, dict[str, Any]]:
+    return {entry["dataset"]: entry for entry in read_manifest(past, run)[kind]}
+
+
+def rerun_of(past: Past, run: str) -> str:
+    ids = [path.name for path in (past.project / "runs").iterdir()]
+    (found,) = (id for id in ids if read_manifest(past, id)["rerun_of"] == run)
+    return found
+
+
+def compared(past: Past, run: str) -> int:
+    return sum(not entry["reads_clock"] for entry in entries(past, run).values())
+
+
+def check_bytes(past: Past, run: str, names: tuple[str, ...]) -> None:
+    """The files themselves, not only what the manifests say of them."""
+    before, after = entries(past, run), entries(past, rerun_of(past, run))
+    assert list(before) == list(after)
+    for name in names:
+        assert not before[name]["reads_clock"]
+        first, second = (past.project / given[name]["path"] for given in (before, after))
+        assert first != second
+        for file in before[name]["files"]:
+            assert (first / file).read_bytes() == (second / file).read_bytes(), (name, file)
+
+
+def test_splits_and_adapter_are_repeated_to_the_byte(past: Past) -> None:
+    before, newer = entries(past, past.training), entries(past, past.newer)
+    assert newer["train"]["sha256"] != before["train"]["sha256"]
+    assert newer["adapter"]["sha256"] != before["adapter"]["sha256"]
+    result = verify(past, past.training)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    sentence = f"All {compared(past, past.training)} artifacts of {past.training} are byte-identical"
+    assert sentence in result.stdout
+    check_bytes(past, past.training, TRAINED)
+
+
+def test_evaluation_is_repeated_on_the_adapter_it_had_and_what_differs_is_named(past: Past) -> None:
+    pinned = yaml.safe_load((past.project / "runs" / past.evaluation / "rerun.yml").read_text())["run"]["load_versions"]
+    assert {f"adapter:{past.training}", f"test:{past.training}"} <= set(pinned.split(","))
+    altered = read_manifest(past, past.evaluation)
+    (metrics,) = (entry for entry in altered["outputs"] if entry["dataset"] == "metrics")
+    metrics |= {"sha256": "0" * 64, "files": {"": "0" * 64}}
+    (past.project / "runs" / past.evaluation / "manifest.json").write_text(json.dumps(altered))
+    result = verify(past, past.evaluation)
+    assert result.returncode == 1, result.stderr[-3000:]
+    assert "metrics is the first artifact that differs" in result.stdout
+    assert f"1 of {compared(past, past.evaluation)} do: metrics." in result.stdout
+    check_bytes(past, past.evaluation, EVALUATED)
+    loaded = entries(past, rerun_of(past, past.evaluation), "inputs")
+    assert loaded["adapter"]["sha256"] == entries(past, past.training)["adapter"]["sha256"]
+
+
+def test_rerun_stops_where_a_raw_file_was_changed_since(past: Past) -> None:
+    raw = past.project / RAW
+    content = raw.read_bytes()
+    before = set((past.project / "runs").iterdir())
+    raw.write_bytes(content + b"\n")
+    try:
+        result = kedro(past.project, "run", f"--config=runs/{past.training}/rerun.yml")
+    finally:
+        raw.write_bytes(content)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert RAW in last
+    assert past.training in last
+    assert set((past.project / "runs").iterdir()) == before
+
+
+def test_nothing_was_asked_of_the_network(past: Past) -> None:
+    assert not network_attempts(past.project)
