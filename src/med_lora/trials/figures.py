@@ -14,14 +14,15 @@ from med_lora.trials.result import TrialResult
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
 DASHES = ("solid", "dash", "dot", "dashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 TITLES = {
     "validation_loss": "validation loss (nats per answer token)",
     "rouge_l": "ROUGE-L F1 (0 to 1, mean)",
     "bleu": "sentence BLEU (0 to 100, mean)",
     "token_f1": "token F1 (0 to 1, mean)",
 }
-_COLUMNS = 3
-_PANEL, _GAP = 260, 90  # pixels
+_COLUMNS = 2  # the names of settings in three would touch on a narrow page
+_PANEL, _GAP = 260, 130  # pixels
 _MOST_CATEGORIES = 8
 _WIDE = 50  # greatest over least value from which an axis is logarithmic
 
@@ -46,14 +47,18 @@ def draw_slices(ranked: Sequence[TrialResult], what: str) -> Any:
         row, column = divmod(place, columns)
         left, top = column / columns, 1 - row * (_PANEL + _GAP) / height
         number = "" if place == 0 else str(place + 1)
-        x_axis = {"title": {"text": key}, "domain": [left, left + 0.85 / columns], "anchor": f"y{number}"}
+        x_axis = {
+            "title": {"text": key.replace(".", ".<br>")},
+            "domain": [left, left + 0.85 / columns],
+            "anchor": f"y{number}",
+        }
         y_axis: dict[str, Any] = {"domain": [top - _PANEL / height, top], "anchor": f"x{number}"}
         if column == 0:
             # in two lines: one is longer than a panel is high
             y_axis["title"] = {"text": TITLES[best.objective].replace(" (", "<br>(")}
         matches = {} if place == 0 else {"matches": "y"}
         figure.update_layout({f"xaxis{number}": x_axis | _scale(finished, key), f"yaxis{number}": y_axis | matches})
-    figure.update_layout(height=height + 200, margin_t=130)
+    figure.update_layout(height=height + 260, margin_t=150, margin_b=110)
     return figure
 
 
@@ -70,15 +75,16 @@ def draw_losses(histories: pd.DataFrame) -> Any:
     for place, (name, rows) in enumerate(losses.groupby("name", sort=False)):
         ordered = rows.sort_values("step")
         last[str(name)] = float(ordered["value"].iloc[-1])
-        line = {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[place // len(COLOURS) % len(DASHES)]}
+        line = {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[place % len(DASHES)]}
+        marker = {"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8}
         steps, values = ordered["step"].tolist(), ordered["value"].tolist()
-        traces.append(go.Scatter(x=steps, y=values, name=str(name), mode="lines+markers", line=line))
+        traces.append(go.Scatter(x=steps, y=values, name=str(name), mode="lines+markers", line=line, marker=marker))
     caption = "No validation loss was taken."
     if last:
         least = min(last, key=lambda name: (last[name], name))
         caption = f"At its last step {least} has the lowest validation loss, {last[least]:.3f} nats per answer token."
     figure = make_figure(traces, "Validation loss during training", f"n = {len(last)} trainings", caption)
-    figure.update_xaxes(title_text="optimiser step")
+    figure.update_xaxes(title_text="optimiser step (number)", tickformat=",")
     figure.update_yaxes(title_text="loss (nats per answer token)")
     # beside the plot: the names of many trials would cover a legend's place above it
     figure.update_layout(
@@ -123,4 +129,6 @@ def _scale(finished: Sequence[TrialResult], key: str) -> dict[str, Any]:
         return {"type": "log", "dtick": 1, "exponentformat": "power"} if is_wide else {"type": "linear"}
     are_numbers = len(numbers) == len(values)
     ordered = [str(value) for value in sorted(numbers)] if are_numbers else sorted(text for text, _ in values)
-    return {"type": "category", "categoryorder": "array", "categoryarray": ordered}
+    shown = [f"{value:.3g}" for value in sorted(numbers)] if are_numbers else ordered
+    places = {"tickvals": ordered, "ticktext": shown}
+    return {"type": "category", "categoryorder": "array", "categoryarray": ordered, **places}

@@ -76,7 +76,8 @@ def test_the_figure_holds_the_numbers_of_the_table() -> None:
     tuned = figure.data[1]
     assert list(tuned.y) == ["studies<br>n = 1,273"]
     assert (tuned.x[0], tuned.error_x.array[0], tuned.error_x.arrayminus[0]) == pytest.approx((0.36, 0.03, 0.02))
-    assert figure.layout.title.subtitle.text == "all items; whiskers are 95 % intervals; higher is better"
+    subtitle = figure.layout.title.subtitle.text.replace("<br>", " ")
+    assert subtitle == "n beside each name; whiskers are 95 % intervals; higher is better"
     assert figure.layout.meta["caption"] == (
         "studies: base 0.300, tuned 0.360 (difference +0.060, Holm's p 0.01), chance 0.250, most frequent choice "
         "0.280. The tuned model is above the most frequent choice in 1 of 1."

@@ -52,7 +52,8 @@ def test_axis_and_heading_state_unit_n_judge_and_the_verdict_on_it(scores: pd.Da
     figure = draw(scores)
     assert figure.layout.xaxis.title.text == "score (points, 1 to 5, mean over pairs)"
     assert tuple(figure.layout.xaxis.range) == (0.8, 5.2)
-    assert figure.layout.title.subtitle.text == "n = 12 test pairs; judge judge-4; whiskers are 95 % intervals"
+    subtitle = figure.layout.title.subtitle.text.replace("<br>", " ")
+    assert subtitle == "n = 12 test pairs; judge judge-4; whiskers are 95 % intervals"
     caption = figure.layout.meta["caption"]
     assert caption.startswith("Base to tuned model: accuracy ")
     assert caption.endswith("The judge fails its floor controls: where it does, its scores say nothing.")

@@ -1,24 +1,23 @@
-"""The figures hold exactly the numbers of the tables, and survive the catalog."""
+"""The figures hold exactly the numbers of the tables."""
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from kedro_datasets.plotly import JSONDataset
 
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.reporting.figures import (
-    COLOURS,
     draw_epoch_scores,
+    draw_forgetting,
+    draw_learning_rate,
     draw_loss_curve,
     draw_perplexity,
     draw_scores,
 )
+from med_lora.report_page.figures import ARM_STYLES
 from med_lora.report_page.wording import title
 
 
@@ -34,7 +33,7 @@ def test_loss_curve_holds_every_loss(training_history: pd.DataFrame) -> None:
         assert list(trace.x) == list(rows["step"])
         assert list(trace.y) == list(rows["value"])
     assert figure.data[1].mode == "lines+markers"
-    assert axis_titles(figure) == ("optimiser step", "loss (nats per answer token)")
+    assert axis_titles(figure) == ("optimiser step (number)", "loss (nats per answer token)")
     assert figure.layout.title.subtitle.text == "n = 72 optimiser steps, 9 validations"
     assert "4.900 nats per answer token at step 0" in figure.layout.meta["caption"]
 
@@ -45,20 +44,44 @@ def test_loss_curve_without_validation_says_so(training_history: pd.DataFrame) -
     assert figure.layout.meta["caption"] == "No validation loss was taken."
 
 
+def test_long_trainings_are_drawn_as_means_of_steps_in_a_row() -> None:
+    steps = range(1, 5003)
+    rows = [(step, metric, float(step)) for step in steps for metric in ("train_loss", "learning_rate")]
+    history = pd.DataFrame(rows, columns=["step", "metric", "value"])
+    loss, rate = draw_loss_curve(history), draw_learning_rate(history)
+    (curve,) = loss.data
+    assert curve.name == "training, means of 3 batches"
+    assert (curve.x[0], curve.y[0]) == (2.0, 2.0)
+    assert curve.x[-1] == 5002  # the last block is shorter
+    assert len(curve.x) == 1668
+    assert loss.layout.title.subtitle.text == "n = 5,002 optimiser steps, 0 validations"
+    assert "means of 3 steps" in rate.layout.title.subtitle.text.replace("<br>", " ")
+
+
+def test_learning_rate_and_gradient_norm_stand_one_above_the_other(training_history: pd.DataFrame) -> None:
+    norms = [(step, step / 18, "gradient_norm", 1.0 + (step == 40)) for step in range(1, 73)]
+    history = pd.concat([training_history, pd.DataFrame(norms, columns=training_history.columns)])
+    rate, norm = draw_learning_rate(history).data
+    assert list(rate.y) == list(history[history["metric"] == "learning_rate"]["value"])
+    assert (rate.yaxis, norm.yaxis, max(norm.y)) == ("y", "y2", 2.0)
+    caption = draw_learning_rate(history).layout.meta["caption"]
+    assert "has the median 1 and the maximum 2 at step 40." in caption
+    (alone,) = draw_learning_rate(training_history).data
+    assert alone.yaxis == "y"
+
+
 def test_perplexity_bars_hold_values_and_interval_ends(comparison: pd.DataFrame, evaluation: EvaluationParams) -> None:
     figure = draw_perplexity(comparison, evaluation)
     row = comparison.set_index("metric").loc["perplexity"]
-    (bars,) = figure.data
-    assert list(bars.x) == [row["base"], row["tuned"]]
-    assert [value + up for value, up in zip(bars.x, bars.error_x.array, strict=True)] == pytest.approx(
-        [row["base_high"], row["tuned_high"]]
+    for arm, bar in zip(("base", "tuned"), figure.data, strict=True):
+        assert (bar.x[0], bar.marker.color) == (row[arm], ARM_STYLES[arm].colour)
+        assert bar.x[0] + bar.error_x.array[0] == pytest.approx(row[f"{arm}_high"])
+        assert bar.x[0] - bar.error_x.arrayminus[0] == pytest.approx(row[f"{arm}_low"])
+        assert f"<b>{row[arm]:.1f}</b>" in bar.y[0]
+    assert (
+        figure.layout.title.subtitle.text.replace("<br>", " ")
+        == "n = 60 test pairs; whiskers are 95 % intervals; lower is better"
     )
-    assert [value - down for value, down in zip(bars.x, bars.error_x.arrayminus, strict=True)] == pytest.approx(
-        [row["base_low"], row["tuned_low"]]
-    )
-    assert f"<b>{row['base']:.1f}</b>" in bars.y[0]
-    assert figure.layout.title.subtitle.text == "n = 60 test pairs; whiskers are 95 % intervals; lower is better"
-    assert list(bars.marker.color) == [COLOURS["base"], COLOURS["tuned"]]
 
 
 def test_score_bars_hold_the_arms_and_the_best_control_on_one_axis(
@@ -81,15 +104,15 @@ def test_score_bars_hold_the_arms_and_the_best_control_on_one_axis(
     assert "n = 43 test pairs" in figure.layout.title.subtitle.text
     cut = "28 % of the base model's and 0 % of the tuned model's answers were cut at 128 tokens."
     assert figure.layout.meta["caption"].endswith(cut)
-    assert figure.layout.xaxis.title.text == "score (0 to 1, mean over pairs)"
+    assert figure.layout.xaxis.title.text == "score (0 to 1,<br>mean over pairs)"
 
 
-def test_controls_differ_from_the_arms_in_colour_and_pattern(
+def test_bars_side_by_side_differ_in_colour_and_pattern(
     comparison: pd.DataFrame, controls: pd.DataFrame, evaluation: EvaluationParams
 ) -> None:
     styles = [trace.marker for trace in draw_scores(comparison, controls, evaluation).data]
     assert len({style.color for style in styles}) == 3
-    assert [style.pattern.shape is None for style in styles] == [True, True, False]
+    assert len({style.pattern.shape for style in styles}) == 3
 
 
 def test_scores_by_epoch_are_drawn_where_answers_were_scored(training_history: pd.DataFrame) -> None:
@@ -123,7 +146,8 @@ def test_all_pairs_are_drawn_where_the_exclusions_leave_too_few(
     bars = traces["Best null control"]
     assert bars.x[0] == control["mean_all"]
     assert bars.error_x.array[0] == pytest.approx(control["mean_all_high"] - control["mean_all"])
-    assert figure.layout.title.subtitle.text.startswith("n = 60 test pairs, cut answers included; ")
+    subtitle = figure.layout.title.subtitle.text.replace("<br>", " ")
+    assert subtitle.startswith("n = 60 test pairs, cut answers included; ")
     assert figure.layout.meta["caption"].startswith("The exclusions leave too few pairs")
 
 
@@ -137,20 +161,22 @@ def test_a_figure_without_values_says_so(
     assert figure.layout.meta["caption"].startswith("No pair was scored. 100 % of the base model's")
 
 
-def test_figures_survive_the_catalog(
-    training_history: pd.DataFrame,
-    comparison: pd.DataFrame,
-    controls: pd.DataFrame,
-    evaluation: EvaluationParams,
-    tmp_path: Path,
-) -> None:
-    figures = [
-        draw_loss_curve(training_history),
-        draw_perplexity(comparison, evaluation),
-        draw_scores(comparison, controls, evaluation),
-    ]
-    for place, figure in enumerate(figures):
-        dataset = JSONDataset(filepath=str(tmp_path / f"{place}.json"))
-        dataset.save(figure)
-        assert dataset.load() == figure
-        assert json.loads(figure.to_json())["layout"]["template"]["layout"]["plot_bgcolor"] == "#ffffff"
+def test_forgetting_holds_both_arms_and_the_interval_of_their_difference(evaluation: EvaluationParams) -> None:
+    row = {"measure": "bits_per_byte", "n": 14, "base": 2.1, "tuned": 2.4, "difference": 0.3, "low": 0.2, "high": 0.45}
+    table = pd.DataFrame([row | {"note": "tuning made general English less predictable to the model"}])
+    base, tuned, difference = draw_forgetting(table, evaluation).data
+    assert [trace.x[0] for trace in (base, tuned, difference)] == [2.1, 2.4, 0.3]
+    assert (difference.error_x.array[0], difference.error_x.arrayminus[0]) == pytest.approx((0.15, 0.1))
+    figure = draw_forgetting(table, evaluation)
+    assert figure.layout.meta["caption"].endswith(
+        "difference 0.300 [0.200, 0.450] (95 % interval): tuning made general English less predictable to the model."
+    )
+    low, high = figure.layout.xaxis2.range
+    assert low == -high < -0.45  # no change is in the middle
+
+
+def test_forgetting_of_a_single_document_has_no_whisker(evaluation: EvaluationParams) -> None:
+    row = {"measure": "bits_per_byte", "n": 1, "base": 2.1, "tuned": 2.4, "difference": 0.3}
+    table = pd.DataFrame([row | {"low": math.nan, "high": math.nan, "note": "an interval needs two documents"}])
+    *_, difference = draw_forgetting(table, evaluation).data
+    assert difference.error_x.visible is False

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from med_lora.report_page.figures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, make_figure
+from med_lora.report_page.figures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, bar_marker, make_figure
 
 STAGE_COLOURS = {"kept": BLUE, "read": INK, "parse": GREY, "clean": ORANGE, "deduplicate": SKY, "decontaminate": PURPLE}
 SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
+# never by colour alone
+STAGE_PATTERNS = {"kept": "", "read": "x", "parse": "/", "clean": ".", "deduplicate": "-", "decontaminate": "\\"}
+SPLIT_PATTERNS = {"train": "", "validation": "/", "test": "."}
 LABEL_CHARACTERS = 28
 ROW = 22  # pixels
 
@@ -27,7 +30,7 @@ def split_bars(split: str, shares: Sequence[float], counts: Sequence[str], pairs
         cliponaxis=False,
         orientation="h",
         name=f"{split}, n = {pairs:,}",
-        marker_color=SPLIT_COLOURS.get(split, GREY),
+        marker=bar_marker(SPLIT_COLOURS.get(split, GREY), SPLIT_PATTERNS.get(split, "")),
         hovertemplate="%{text} (%{x:.1f} %)<extra>%{fullData.name}</extra>",
     )
 
@@ -52,7 +55,7 @@ def stage_bars(stage: str, shares: Sequence[float], counts: Sequence[str], fewes
         customdata=list(counts),
         orientation="h",
         name="kept" if stage == "kept" else f"left out: {stage}",
-        marker={"color": colour, "line": {"color": "#ffffff", "width": 1}},
+        marker=bar_marker(colour, STAGE_PATTERNS.get(stage, "|")) | {"line": {"color": "#ffffff", "width": 1}},
         hovertemplate="%{customdata} rows (%{x:.1f} %)<extra>%{fullData.name}</extra>",
     )
 

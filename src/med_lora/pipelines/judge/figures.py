@@ -17,9 +17,9 @@ from med_lora.statistics.resampling import resample
 # The symbols tell the arms apart where colours are not printed.
 STYLES = {
     "base": (ORANGE, "circle"),
-    "tuned": (BLUE, "circle"),
+    "tuned": (BLUE, "star"),
     "base_rag": (VERMILION, "square"),
-    "tuned_rag": (SKY, "square"),
+    "tuned_rag": (SKY, "cross"),
     GOLD: (GREEN, "diamond"),
     SHUFFLED: (GREY, "x-thin-open"),
     EMPTY: (GREY, "circle-open"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from kedro.pipeline import Pipeline, node
 
 from med_lora.pipelines.evaluation.pipeline import create_check, create_sessions, tuned_adapter, tuned_session
+from med_lora.pipelines.latency.figures import draw_latency
 from med_lora.pipelines.latency.nodes import measure_latency
 from med_lora.pipelines.stages import DEFAULT_STAGES, Stages
 
 
 def create_pipeline(stages: Stages = DEFAULT_STAGES) -> Pipeline:
-    """What training saved, ``base_model``, ``train`` and ``test`` to the table ``latency``.
+    """What training saved, ``base_model``, ``train`` and ``test`` to the table ``latency`` and its figure.
 
     The node reads the clock, so its table is the machine's of that day; no score depends on it.
     """
@@ -25,4 +26,5 @@ def create_pipeline(stages: Stages = DEFAULT_STAGES) -> Pipeline:
     if adapter:
         inputs["adapter"] = adapter
     probe = node(measure_latency, inputs=inputs, outputs="latency", name="measure_latency", tags="device")
-    return create_check(stages) + create_sessions(stages) + Pipeline([probe])
+    drawing = node(draw_latency, inputs="latency", outputs="latency_figure", name="draw_latency")
+    return create_check(stages) + create_sessions(stages) + Pipeline([probe, drawing])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -35,7 +36,8 @@ def draw_history(results: Sequence[TrialResult]) -> Any:
     first = numbers[values.index(best[-1])]
     caption = f"The best {objective} is {best[-1]:.4g}, of trial {first} of {len(results)} ({counts})."
     figure = make_figure(traces, "Course of the search", f"n = {len(results)} trials; {direction} is better", caption)
-    figure.update_xaxes(title_text="trial, in order of its start")
+    ticks = max(1, math.ceil(len(results) / 10))
+    figure.update_xaxes(title_text="trial (number, in order of its start)", dtick=ticks)
     figure.update_yaxes(title_text=TITLES[objective])
     return figure
 
@@ -72,9 +74,10 @@ def draw_importance(results: Sequence[TrialResult], search: SearchParams) -> Any
         f"tenth of {len(finished)} trials apart, not what an experiment has shown."
     )
     figure = make_figure([bars], heading, subtitle, caption)
-    figure.update_layout(height=200 + 40 * len(ordered), showlegend=False)
+    figure.update_layout(height=220 + 60 * len(ordered), showlegend=False)
     figure.update_xaxes(title_text="share of the importance (0 to 1)", range=[0, 1])
-    figure.update_yaxes(showgrid=False)
+    # in lines: a narrow page leaves little beside a long name
+    figure.update_yaxes(showgrid=False, tickvals=ordered, ticktext=[key.replace(".", ".<br>") for key in ordered])
     return figure
 
 
