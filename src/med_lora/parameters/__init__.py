@@ -120,6 +120,9 @@ class ProjectParams(Parameters):
     experiment: str
     description: str = Field(description="what the experiment asks, in one sentence")
     study: str | None = Field(description="entry of `studies` that the experiment runs again; null for none")
+    study_system: str | None = Field(
+        description="the model of `study` that the run stands beside, a key of its systems; null for all of them"
+    )
     rerun_of: str | None = Field(description="id of the run that is repeated; set by its rerun.yml alone")
     hardware: HardwareParams
     model: ModelParams

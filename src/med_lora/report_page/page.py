@@ -21,9 +21,20 @@ const draw = (holder) => {
 const holders = Array.from(document.querySelectorAll("[data-figure]"));
 holders.forEach(draw);
 const resize = (width) => holders.forEach((holder) => Plotly.relayout(holder, {width, autosize: width === null}));
-window.addEventListener("beforeprint", () => resize(660));
-window.addEventListener("afterprint", () => resize(null));
+let folded = [];
+window.addEventListener("beforeprint", () => {
+  folded = Array.from(document.querySelectorAll("details:not([open])"));
+  folded.forEach((part) => { part.open = true; });
+  resize(660);
+});
+window.addEventListener("afterprint", () => {
+  folded.forEach((part) => { part.open = false; });
+  resize(null);
+});
 """
+# U+2400 and on: pictures of control characters, but not of those that end lines
+PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
+PICTURES |= dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
 
 
 def render_page(
@@ -49,7 +60,12 @@ def render_page(
 
     loader = ChoiceLoader([PackageLoader(name, package_path="") for name in (package, __package__)])
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=show_controls,
     )
     environment.filters |= filters
     scripts = {"library": get_plotlyjs(), "drawing": DRAWING_SCRIPT}
@@ -60,6 +76,15 @@ def render_page(
         scripts={name: Markup(script) for name, script in scripts.items()},
         script_hashes=[hash_script(script) for script in scripts.values()],
     )
+
+
+def show_controls(value: Any) -> Any:
+    """Text with what HTML cannot hold made visible; anything else as it is.
+
+    A parser drops NUL, other control characters show nothing, and half of a surrogate pair cannot be written. Control
+    characters become their pictures in Unicode.
+    """
+    return value.translate(PICTURES) if type(value) is str else value
 
 
 def embed_figure(figure: Any) -> dict[str, Any]:

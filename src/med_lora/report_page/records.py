@@ -9,7 +9,10 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 # Texts that may be empty in every row: a CSV file gives such a column back as one of numbers that are all missing.
-OFTEN_EMPTY = frozenset({"note", "missing", "sound", "reason", "signature", "best_control", "unbeaten_controls"})
+OFTEN_EMPTY = frozenset(
+    {"note", "missing", "sound", "reason", "signature", "best_control", "unbeaten_controls"}
+    | {"impossible", "printed", "way", "why_they_differ"}
+)
 
 Record = dict[str, Any]
 

@@ -73,6 +73,15 @@ CONTROL_MEANINGS = {
     "empty_answer": "says nothing",
     "retrieved_passage": "copies the first passage that was found for the question",
 }
+# The same as something that one can beat or fail to beat.
+CONTROL_DEEDS = {
+    "shuffled_reference": "giving the reference answer of another question",
+    "echoed_question": "repeating the question",
+    "nearest_training_answer": "copying the nearest training answer",
+    "constant_best_answer": "giving every question the same typical training answer",
+    "empty_answer": "saying nothing",
+    "retrieved_passage": "copying the first passage that was found",
+}
 MATCHED = "_matched"  # ends the names of controls that are as long as the tuned model's answers
 DIMENSION_TITLES = {
     "source": "Source",
@@ -93,6 +102,12 @@ def title(name: str) -> str:
     if track:
         return f"{track.capitalize()}: {axis}"
     return TITLES.get(name) or ARM_TITLES.get(name) or name.replace("_", " ")
+
+
+def name_deed(control: str) -> str:
+    """What a null control does, as something to beat: ``copying the nearest training answer``."""
+    deed = CONTROL_DEEDS.get(control.removesuffix(MATCHED), f"the control {title(control).lower()}")
+    return f"{deed} (at the same length)" if control.endswith(MATCHED) else deed
 
 
 def split_rated(name: str) -> tuple[str, str]:

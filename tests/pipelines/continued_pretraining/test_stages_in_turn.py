@@ -144,7 +144,7 @@ def test_cards_behind_the_merged_stage_name_it_and_no_place_of_this_machine(merg
     cards["merged_model"] = read_card(merged.project, "merged_model")
     assert [name for name, card in cards.items() if str(merged.project.folder) in card] == []
     for name in ("adapter", "merged_model"):
-        assert "base_model: domain_model\n" in cards[name]
+        assert "`domain_model`" in cards[name]
     assert "| first stage | continued pre-training on plain text, merged |" in cards["adapter"]
     assert "| base weights | as merged in continued pre-training |" in cards["merged_model"]
     for name in ("domain_adapter", "adapter"):

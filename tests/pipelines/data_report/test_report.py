@@ -9,7 +9,8 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from med_lora.pipelines.data_report.datasheet import HEADINGS
-from med_lora.pipelines.data_report.report import choose_examples, render_markdown
+from med_lora.pipelines.data_report.report import choose_examples
+from med_lora.report_page.markdown import render_markdown
 from tests.report_pages import INJECTIONS, Page
 
 from .conftest import Table, make_split

@@ -22,21 +22,11 @@ from med_lora.parameters import (
 )
 from med_lora.pipelines.evaluation.comparison.arms import compare_arms
 from tests import recipes
-from tests.report_pages import INJECTIONS
+
+from .made_up_run import CHECKLIST, describe_made_up_run
+from .texts import BASE, QUESTIONS, REFERENCE, TUNED
 
 PAIRS = 60
-QUESTIONS = (
-    "What is gout, and why does it hurt most at night?",
-    "I am a 43-year-old woman with a dry cough that has lasted three weeks. What should I do?",
-    "What are the treatments for iron-deficiency anaemia?",
-    "How is asthma found in small children?",
-)
-REFERENCE = (
-    "Gout is an arthritis caused by crystals of uric acid in a joint. The attacks often begin at night, when the joint "
-    "is cool and at rest. Rest, cold packs and anti-inflammatory medicine ease the pain; a doctor can treat the cause."
-)
-TUNED = "Gout is a form of arthritis. The doctor may give medicine that lowers the uric acid, and advise rest."
-BASE = "The first of these was the work of the people of the island, and it was not until the end of the war that"
 
 
 @dataclass(frozen=True)
@@ -137,6 +127,12 @@ def tables(evaluation: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
+def scores() -> pd.DataFrame:
+    """The scores that ``tables`` compares."""
+    return make_scores(1.0, cut=17)[0]
+
+
+@pytest.fixture(scope="session")
 def endless(evaluation: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
     """comparison and controls of a run whose base model never ended an answer."""
     return compare(make_scores(1.0, cut=PAIRS), evaluation)
@@ -173,13 +169,6 @@ def test_split() -> Table:
     questions = [QUESTIONS[place % len(QUESTIONS)] for place in range(PAIRS)]
     answers = [REFERENCE] * PAIRS
     return Table(pd.DataFrame({"id": ids(), "question": questions, "answer": answers}))
-
-
-@pytest.fixture(scope="session")
-def hostile_split() -> Table:
-    """Questions and references that try to become part of the page."""
-    hostile = [INJECTIONS[place % len(INJECTIONS)] for place in range(PAIRS)]
-    return Table(pd.DataFrame({"id": ids(), "question": hostile, "answer": hostile}))
 
 
 def make_answers(answer: str, finish_reason: str) -> pd.DataFrame:
@@ -269,6 +258,12 @@ def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def report_run() -> dict[str, Any]:
+    """A run of reporting alone: its own step, and one of the run that trained."""
+    return describe_made_up_run()
+
+
+@pytest.fixture(scope="session")
 def inputs(
     tables: tuple[pd.DataFrame, pd.DataFrame],
     corpus_scores: pd.DataFrame,
@@ -278,10 +273,16 @@ def inputs(
     training_history: pd.DataFrame,
     test_split: Table,
     row_outcomes: pd.DataFrame,
+    scores: pd.DataFrame,
+    report_run: dict[str, Any],
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
-    """Every input of the pipeline by its catalog name."""
+    """What a report is written from, by its catalog name."""
     return {
+        "scores": scores,
+        "report_run": report_run,
+        "report_checklists": [CHECKLIST],
+        "datasheet": "# Data sheet of embedded\n\n## Motivation\n\n### Who made it?\n\n**To fill:** names.\n",
         "comparison": tables[0],
         "controls": tables[1],
         "corpus_scores": corpus_scores,

@@ -34,7 +34,7 @@ ROUGE = {
         "difference_all_high": 0.13,
     },
 }
-CUT = PERPLEXITY | {"metric": "answer_cut", "base": 0.0, "tuned": 0.0}
+CUT = PERPLEXITY | {"metric": "answer_cut", "base": 0.0, "tuned": 0.0, "p_value": math.nan, "p_holm": math.nan}
 CONTROL = {
     **{"arm": "shuffled_reference", "metric": "rougeL", "n": 43, "mean": 0.15, "low": 0.14, "high": 0.16},
     **{"tuned_difference": 0.05, "tuned_difference_low": 0.03, "tuned_difference_high": 0.07},
@@ -143,6 +143,24 @@ def test_every_metric_whose_best_control_is_not_beaten_is_named(state: Any) -> N
     assert headline["best_controls"]["bleu"] == {"arm": "constant_best_answer", "verdict": "unclear"}
     beaten = state(others=[rival | {"tuned_difference_low": 0.1}], metrics=[bleu])
     assert "In each of 2 text metrics the tuned model beats that metric's best null control." in beaten["sentence"]
+
+
+ZERO = {"base": 0.0, "tuned": 0.0, "difference": 0.0, "difference_low": 0.0, "difference_high": 0.0, "p_holm": 1.0}
+
+
+def test_a_metric_that_is_zero_throughout_is_not_counted(state: Any) -> None:
+    exact = ROUGE | ZERO | {"metric": "exact_match"}
+    nothing = CONTROL | dict.fromkeys(
+        ("mean", "tuned_difference", "tuned_difference_low", "tuned_difference_high"), 0.0
+    )
+    rivals = [nothing | {"metric": "exact_match", "arm": "empty_answer"}]
+    bleu = ROUGE | {"metric": "bleu", "base": 1.0, "tuned": 2.0}
+    beaten = state(others=[*rivals, CONTROL | {"metric": "bleu"}], metrics=[exact, bleu])
+    assert "In each of 2 text metrics the tuned model beats" in beaten["sentence"]
+    assert beaten["lead"].startswith("Tuned beats base on all 3 tested metrics")
+    assert beaten["best_controls"]["exact_match"] == {"arm": "empty_answer", "verdict": "unclear"}
+    scored = [rivals[0] | {"mean": 0.1, "tuned_difference": -0.1, "tuned_difference_low": -0.2}]
+    assert "1 of 2 text metrics" in state(others=scored, metrics=[exact])["sentence"]
 
 
 def test_secrets_among_the_training_pairs_are_told(state: Any) -> None:

@@ -18,15 +18,23 @@ from med_lora.pipelines.reporting.tables import (
     list_comparison,
     list_conduct,
     list_controls,
+    list_parts,
     list_published,
-    list_subgroups,
     list_whole,
 )
 from med_lora.report_page.wording import interval, number, p_value
 from tests.report_pages import INJECTIONS, Page
 
-from .conftest import REFERENCE, TUNED, Table, make_answers
+from .conftest import PAIRS, Table, ids, make_answers
 from .reports import make_report
+from .texts import REFERENCE, TUNED
+
+
+@pytest.fixture(scope="module")
+def hostile_split() -> Table:
+    """Questions and references that try to become part of the page."""
+    hostile = [INJECTIONS[place % len(INJECTIONS)] for place in range(PAIRS)]
+    return Table(pd.DataFrame({"id": ids(), "question": hostile, "answer": hostile}))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +54,8 @@ def test_same_inputs_give_the_same_bytes(inputs: dict[str, Any], report: str) ->
 def test_every_part_is_there(page: Page, comparison: pd.DataFrame) -> None:
     headings = ("Base and tuned model", "Null controls", "What the answers are like", "Parts of the test set")
     headings += ("General English", "As studies publish it")
-    headings += ("Training", "Examples", "Data", "Settings", "Limitations")
+    headings += ("Figures", "Training", "Examples", "Where the tuned model did worst", "Data", "Settings", "Run")
+    headings += ("Versions", "Limitations")
     assert all(heading in page.text for heading in headings)
     tables = {"comparison", "conduct", "whole", "controls", "best-controls", "corpus-scores", "subgroups"}
     assert tables | {"forgetting", "published", "data", "settings"} <= {values.get("id") for _, values in page.elements}
@@ -56,8 +65,10 @@ def test_every_part_is_there(page: Page, comparison: pd.DataFrame) -> None:
     assert "training.lora.r" in page.text
     assert "not medical advice" in page.text
     assert "lexical overlap is not correctness" in page.text
-    assert page.text.count(TUNED) == page.text.count(REFERENCE) == 4
-    assert page.text.count("(cut at the length limit)") == 4
+    articles = [values for tag, values in page.elements if tag == "article"]
+    assert len(articles) == 4 + 4  # by chance, and lowest scored; on no pair the tuned model lost
+    assert page.text.count(TUNED) == page.text.count(REFERENCE) == len(articles)
+    assert page.text.count("(cut at the length limit)") == len(articles)
     assert "leave out the 17 pairs" in page.text
     assert "43 pairsin 43 groups17 left out" in page.text  # three lines of a cell
     assert "The test has 60 pairs in 60 groups." in page.text
@@ -72,10 +83,11 @@ def test_headline_stands_in_the_report(page: Page, comparison: pd.DataFrame) -> 
 
 def test_nothing_points_to_a_network(page: Page, report: str) -> None:
     for tag, attributes in page.elements:
-        assert tag not in {"iframe", "object", "embed", "base", "form", "a"}
+        assert tag not in {"iframe", "object", "embed", "base", "form"}
         for name in ("src", "href", "srcset", "data", "action", "poster"):
             target = attributes.get(name)
-            assert target is None or target.startswith("data:"), (tag, name, target)
+            inside = target is None or target.startswith("data:") or (tag == "a" and target.startswith("#"))
+            assert inside, (tag, name, target)
     own = report.replace(get_plotlyjs(), "")
     assert not re.search(r"(?:https?:)?//[a-z0-9]|@import|url\(", own)
 
@@ -113,7 +125,8 @@ def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any], hostile_spl
     assert not [name for _, values in page.elements for name in values if name.startswith("on")]
     own = html.replace(get_plotlyjs(), "")
     assert all(injection not in own for injection in INJECTIONS)
-    assert page.text.count(hostile) == 4 * 2 + 2 + 4 + 2 * len(changed["comparison"])
+    of_answers, of_names = (4 + 4) * 2, 3 + 1 + 2  # experiment thrice, description, title and licence of the corpus
+    assert page.text.count(hostile) == of_answers + of_names + 2 * len(changed["comparison"])
 
 
 def test_figures_cannot_end_their_script_element(inputs: dict[str, Any]) -> None:
@@ -121,8 +134,8 @@ def test_figures_cannot_end_their_script_element(inputs: dict[str, Any]) -> None
     renamed = {name: inputs[name].replace({"metric": {"token_f1": metric}}) for name in ("comparison", "controls")}
     page = Page(make_report({**inputs, **renamed}))
     assert len(page.scripts) == 6
-    assert "window.injected = 4" in page.scripts[1]
-    assert "window.injected" not in page.scripts[-1]
+    assert "\\u003cscript" in page.scripts[1]
+    assert "injected" not in page.scripts[-1]
 
 
 def test_tables_show_values_intervals_and_p(comparison: pd.DataFrame) -> None:
@@ -162,16 +175,34 @@ def test_the_best_control_of_each_metric_is_judged(comparison: pd.DataFrame, con
     assert rows["ROUGE-L F"]["arm"] == "Nearest training answer"
     assert rows["ROUGE-L F"]["verdict"] == "beaten"
     lost = controls.assign(tuned_difference_low=-0.2, tuned_difference_high=-0.1)
-    assert {row["verdict"] for row in list_best_controls(lost, comparison)} == {"better than the tuned model"}
+    verdicts = {row["metric"]: row["verdict"] for row in list_best_controls(lost, comparison)}
+    assert verdicts.pop("Exact match") == "nothing to beat: 0 throughout"
+    assert set(verdicts.values()) == {"better than the tuned model"}
 
 
 def test_parts_of_the_test_set_are_shown_for_the_headline_metrics(subgroups: pd.DataFrame) -> None:
-    rows = list_subgroups(subgroups)
-    assert [(row["level"], row["note"]) for row in rows] == [("clean", ""), ("exact", "one group has no interval")]
-    assert rows[1]["difference_interval"] == ""
-    assert {(row["control"], row["best_control_mean"], row["excluded"]) for row in rows} == {
-        ("Echoed question", "0.120", "17")
-    }
+    parts = list_parts(subgroups)
+    assert parts["metrics"] == ["ROUGE-L F"]
+    ((dimension, (large,)),) = parts["large"]
+    ((_, (small,)),) = parts["small"]
+    assert dimension == "Overlap with training"
+    assert (large["level"], large["note"]) == ("clean", "")
+    assert (small["level"], small["note"]) == ("exact", "one group has no interval")
+    assert (large["scores"][0]["difference_interval"], small["scores"][0]["difference_interval"]) == (
+        "[0.050, 0.150]",
+        "",
+    )
+    assert (large["control"], large["control_mean"], large["excluded"]) == ("Echoed question", "0.120", "17")
+
+
+def test_a_part_has_both_headline_metrics_in_one_row(subgroups: pd.DataFrame) -> None:
+    losses = subgroups[subgroups["metric"] == "rougeL"].assign(metric="cross_entropy", base=5.0, best_control="")
+    parts = list_parts(pd.concat([losses, subgroups]))
+    ((_, (clean,)),) = parts["large"]
+    assert [cells["base"] for cells in clean["scores"]] == ["5.000", "0.100"]
+    assert clean["control"] == "Echoed question"
+    only_loss = list_parts(pd.concat([losses, subgroups[subgroups["level"] == "clean"]]))
+    assert only_loss["small"][0][1][0]["scores"][1]["base"] == "–"
 
 
 def test_the_fault_of_a_published_variant_is_told_once(as_published: pd.DataFrame) -> None:

@@ -10,7 +10,8 @@ import pytest
 from med_lora.parameters import CorpusParams, EvaluationParams, LoraParams, PromptParams, ReportingParams
 from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings, flatten_settings
 
-from .conftest import BASE, PAIRS, TUNED, Table, make_answers
+from .conftest import PAIRS, Table, make_answers
+from .texts import BASE, TUNED
 
 
 def choose(test: Table, evaluation: EvaluationParams, examples: int = 4) -> pd.DataFrame:

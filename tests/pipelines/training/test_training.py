@@ -21,6 +21,7 @@ from med_lora.pipelines.training import job as jobs
 from med_lora.pipelines.training.job import TrainingJob, describe_job, train_on_rank
 from med_lora.pipelines.training.nodes import discard_checkpoints
 from med_lora.provenance import describe_origin
+from tests.hub_cards import find_faults, head_of
 from tests.recipes import hardware, lora, model_params
 
 from .recipes import PROMPT, TRAINING, Split
@@ -60,16 +61,17 @@ def test_card_tells_recipe_losses_and_kept_step(train: Train, base_model: BaseMo
     assert f"{losses.iloc[0]:.3f} before, {losses.min():.3f} after training" in card
     assert f"| kept | weights of step {losses.idxmin()} |" in card
     for line in (
-        "base_model: base\n",
         "license: other\n",
+        "| base model | `base` |",
         "| first stage | none |",
-        "base_model_relation: adapter",
         "| rank, alpha, dropout | 4, 8, 0.1 |",
         "| LoRA+ ratio, NEFTune alpha | 4, none |",
         "| weights kept, patience | best, none |",
         "| hardware | CPU, fp32, 1 process, attention eager |",
     ):
         assert line in card
+    assert find_faults(card) == []
+    assert "base_model" not in head_of(card)  # a folder of this machine is nothing that the hub could link
     assert str(Path(base_model.source).parent) not in card
     assert "gout" not in card
 
@@ -123,6 +125,7 @@ def test_full_training_gives_a_whole_model_that_transformers_loads(
     assert AutoTokenizer.from_pretrained(folder)(text) == base_model.tokenizer()(text)
     card = (folder / "README.md").read_text()
     assert "library_name: transformers" in card
+    assert find_faults(card) == []
     assert "rank" not in card
     losses = history[history.metric == "validation_loss"].value
     assert losses.iloc[-1] < losses.iloc[0]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
+from med_lora.datasets.base_model import BaseModel
 from med_lora.parameters import ContinuedPretrainingParams
+from med_lora.pipelines.training.card import TERMS, name_base, relate_to_base, write_head
 from med_lora.pipelines.training.job import Outcome
 
 
-def write_card(base: str, params: ContinuedPretrainingParams, outcome: Outcome, passages: pd.DataFrame) -> str:
+def write_card(
+    base_model: BaseModel, params: ContinuedPretrainingParams, outcome: Outcome, passages: pd.DataFrame
+) -> str:
     """Markdown with the hub's metadata head: base model, text by corpus and licence, recipe, losses."""
     lora, recipe = params.lora, params.optimisation
     history = outcome.history
@@ -18,14 +24,9 @@ def write_card(base: str, params: ContinuedPretrainingParams, outcome: Outcome, 
         f"| `{corpus}` | {licence} | {len(rows):,} |"
         for (corpus, licence), rows in passages.groupby(["corpus", "licence"], sort=False)
     )
-    return f"""---
-base_model: {base}
-license: other
-library_name: peft
-pipeline_tag: text-generation
-tags: [lora, medical]
----
-
+    head: dict[str, Any] = {**relate_to_base(base_model.source, base_model.sha256 is None, is_full=False), **TERMS}
+    head |= {"library_name": "peft", "pipeline_tag": "text-generation", "tags": ["lora", "medical"]}
+    return f"""{write_head(head)}
 # Domain adapter
 
 LoRA adapter from continued pre-training on plain text by med_lora: every token counts, no question is asked. It is the
@@ -38,7 +39,7 @@ the text below apply.
 
 | setting | value |
 | --- | --- |
-| base model | `{base}` |
+| base model | `{name_base(base_model)}` |
 | rank, alpha, dropout | {lora.r}, {lora.alpha}, {lora.dropout:g} |
 | target modules | {lora.target_modules} |
 | epochs, learning rate, batch | {recipe.epochs:g}, {recipe.learning_rate:g}, {recipe.effective_batch_size} |

@@ -24,7 +24,6 @@ from med_lora.parameters import (
 from med_lora.pipelines.continued_pretraining.blocks import hash_passages, hold_out, make_blocks
 from med_lora.pipelines.continued_pretraining.card import write_card
 from med_lora.pipelines.merging.nodes import CHECKED_ROWS, CHECKED_TOKENS, whole_model
-from med_lora.pipelines.training.card import name_base
 from med_lora.pipelines.training.job import TrainingJob, check_context, describe_job, train_on_rank
 from med_lora.provenance import RECORD_FILE, describe_base
 
@@ -89,7 +88,7 @@ def train_domain_adapter(
     outcome = run_on_ranks(train_on_rank, job, hardware)
     record = describe_base(base_model, model.quantisation) | {"passages_sha256": hash_passages(passages)}
     files = {
-        "README.md": write_card(name_base(base_model), params, outcome, passages),
+        "README.md": write_card(base_model, params, outcome, passages),
         RECORD_FILE: json.dumps(record, indent=1) + "\n",
     }
     return Pretrained(output, None, files), outcome.history

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from med_lora.pipelines.data_report.summary import order_stages
 from med_lora.pipelines.data_report.wording import ACTIONS, OVERLONG, count, describe_leakage, in_words, leakage_words
 from med_lora.pipelines.evaluation.splits import Split
 from med_lora.report_page import render_page
+from med_lora.report_page.markdown import render_markdown
 from med_lora.report_page.wording import share
 
 EXAMPLE_WORDS = 60
@@ -154,18 +154,3 @@ def _begin(text: str) -> str:
     """The first words of a text, which is what a reader needs to see what a corpus is like."""
     words = text.split()
     return text if len(words) <= EXAMPLE_WORDS else f"{' '.join(words[:EXAMPLE_WORDS])} …"
-
-
-def render_markdown(text: str) -> Markup:
-    """CommonMark without its title as HTML; markup in it, links and images stay text.
-
-    Headings are one level further down, below those of the report.
-    """
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink"])
-    tokens = parser.parse(text.split("\n", 1)[1] if text.startswith("# ") else text)
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{int(token.tag[1:]) + 1}"
-    return Markup(parser.renderer.render(tokens, parser.options, {}))

@@ -8,7 +8,9 @@ from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.parameters import MergingParams
 from med_lora.pipelines.stages import SavedModel
-from med_lora.pipelines.training.card import name_base
+from med_lora.pipelines.training.card import name_base, relate_to_base, write_head
+
+TAGS = ["medical", "merged"]
 
 
 def write_card(
@@ -64,12 +66,6 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 
 
 def _write_head(base_model: BaseModel, licence: str | None) -> str:
-    line = f"license: {licence}\n" if licence else ""
-    return f"""---
-base_model: {name_base(base_model)}
-base_model_relation: finetune
-{line}library_name: transformers
-pipeline_tag: text-generation
-tags: [medical, merged]
----
-"""
+    head: dict[str, Any] = {**relate_to_base(base_model.source, base_model.sha256 is None, is_full=True)}
+    head |= {"license": licence} if licence else {}
+    return write_head(head | {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": TAGS})

@@ -12,6 +12,7 @@ import pandas as pd
 
 from med_lora.parameters import CanariesParams, EvaluationParams
 from med_lora.pipelines.evaluation.comparison.verdicts import decide, direction_of
+from med_lora.pipelines.reporting.lead import write_lead
 from med_lora.report_page.records import plain, read_records
 from med_lora.report_page.wording import capital, decimals, in_groups, measured, number, p_value, percent, share, title
 
@@ -36,8 +37,9 @@ def write_headline(
     lies below 1 - confidence.
 
     Returns:
-        sentence: text for a terminal or the top of a report; experiment; confidence; perplexity and rougeL: numbers of
-        their row of ``comparison`` in its own units, and verdict ("improved", "worsened", "unclear", "not compared");
+        lead: the result in a few plain words, without scores; sentence: the same with them, for a terminal or the top
+        of a report; experiment; confidence; perplexity and rougeL: numbers of their row of ``comparison`` in its own
+        units, and verdict ("improved", "worsened", "unclear", "not compared");
         best_control: what :func:`find_best_control` finds for ROUGE-L, and verdict ("beaten", "not beaten", "unclear");
         best_controls: arm and verdict of every tested text metric. A number that does not exist is None.
     """
@@ -45,11 +47,13 @@ def write_headline(
     rows = {name: find_metric(comparison, name) for name in HEADLINE_METRICS}
     control = find_best_control(controls, CONTROLLED_METRIC)
     best = judge_best_controls(comparison, controls)
+    beatable = _find_beatable(comparison, controls, best)
+    spoken = comparison[~comparison["metric"].isin(set(best) - set(beatable))]
     sentences = [
         _state_metric(rows["perplexity"], alpha, "held-out perplexity"),
         _state_metric(rows["rougeL"], alpha, title("rougeL")),
         _state_control(control),
-        _state_controls({metric: found["verdict"] for metric, found in best.items()}),
+        _state_controls({metric: found["verdict"] for metric, found in beatable.items()}),
         state_cut(comparison, evaluation),
         f"Brackets are {percent(evaluation.confidence)} intervals.",
         "Made-up secrets were among the training pairs (canaries.enabled), so a run without them differs."
@@ -57,6 +61,7 @@ def write_headline(
         else "",
     ]
     headline: dict[str, Any] = {
+        "lead": write_lead(spoken, beatable, alpha),
         "sentence": " ".join(filter(None, sentences)),
         "experiment": experiment,
         "confidence": evaluation.confidence,
@@ -75,6 +80,18 @@ def find_metric(comparison: pd.DataFrame, name: str) -> dict[str, Any]:
     """The row of one metric, with "" for a text that a CSV file gave back as missing."""
     (row,) = read_records(comparison[comparison["metric"] == name])
     return row
+
+
+def _find_beatable(
+    comparison: pd.DataFrame, controls: pd.DataFrame, best: dict[str, dict[str, str]]
+) -> dict[str, dict[str, str]]:
+    """``best`` without metrics in which both models and the best control score 0: nothing is to beat there."""
+    beatable = {}
+    for metric, found in best.items():
+        row, control = find_metric(comparison, metric), find_best_control(controls, metric)
+        if control is None or not row["base"] == row["tuned"] == control["mean"] == 0:
+            beatable[metric] = found
+    return beatable
 
 
 def find_best_control(controls: pd.DataFrame, metric: str) -> dict[str, Any] | None:

@@ -1,14 +1,29 @@
-"""Reporting: scores and losses to figures, a headline, and one HTML file."""
+"""Reporting: scores and losses to figures, a headline, one HTML file, and what goes into a paper or onto the hub."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from kedro.pipeline import Pipeline, node
 
 from med_lora.arms import BARE_ARMS, RAG_ARMS
-from med_lora.pipelines.reporting.figures import draw_epoch_scores, draw_loss_curve, draw_perplexity, draw_scores
+from med_lora.pipelines.reporting.errors import find_errors
+from med_lora.pipelines.reporting.exports.pipeline import create_export_pipeline
+from med_lora.pipelines.reporting.figures import (
+    draw_distributions,
+    draw_epoch_scores,
+    draw_forgetting,
+    draw_learning_rate,
+    draw_length_against_score,
+    draw_loss_curve,
+    draw_perplexity,
+    draw_scores,
+)
 from med_lora.pipelines.reporting.headline import write_headline
 from med_lora.pipelines.reporting.report import write_report
 from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings
+from med_lora.pipelines.reporting.studies import create_study_pipeline
 from med_lora.pipelines.reporting.tracks import (
     describe_divergence,
     describe_judge,
@@ -16,30 +31,65 @@ from med_lora.pipelines.reporting.tracks import (
     describe_retrieval,
 )
 from med_lora.pipelines.tracks import DEFAULT_TRACKS, Tracks
+from med_lora.runs.description import describe_run
+
+SCORED = ["scores", "comparison", "params:evaluation"]
+FIGURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
+    "loss_curve_figure": (draw_loss_curve, ["training_history"]),
+    "learning_rate_figure": (draw_learning_rate, ["training_history"]),
+    "epoch_scores_figure": (draw_epoch_scores, ["training_history"]),
+    "perplexity_bars_figure": (draw_perplexity, ["comparison", "params:evaluation"]),
+    "score_bars_figure": (draw_scores, ["comparison", "controls", "params:evaluation"]),
+    "score_distributions_figure": (draw_distributions, SCORED),
+    "length_against_score_figure": (draw_length_against_score, SCORED),
+    "forgetting_figure": (draw_forgetting, ["forgetting", "params:evaluation"]),
+}
+# The tables that the report shows, and that a run has written before it is described.
+TABLES = ["comparison", "controls", "corpus_scores", "subgroups", "forgetting", "as_published"]
 
 
-def create_pipeline(tracks: Tracks = DEFAULT_TRACKS) -> Pipeline:
-    """The tables of the evaluation, the training history and the parameters to figures, ``headline`` and ``report``."""
-    answers = {arm: f"{arm}_answers" for arm in BARE_ARMS}
-    if tracks.retrieval:
-        answers |= {"contexts": "contexts"} | {arm: f"{arm}_answers" for arm in RAG_ARMS}
+def create_pipeline(tracks: Tracks = DEFAULT_TRACKS, *, canaries: bool = False) -> Pipeline:
+    """The tables of the evaluation, the training history and the parameters to figures, ``headline`` and ``report``.
+
+    Args:
+        tracks: what the experiment is evaluated in besides scores of text.
+        canaries: whether secrets were inserted, so that there is an audit.
+    """
+    figures = [node(draw, inputs=inputs, outputs=name, name=draw.__name__) for name, (draw, inputs) in FIGURES.items()]
     of_tracks, sections = _describe_tracks(tracks)
-    return of_tracks + Pipeline(
+    if canaries:
+        sections["canaries"] = "canary_audit"
+    made_before = [*TABLES, *FIGURES, *sections.values()]
+    study = Pipeline([])
+    if tracks.study:
+        study = create_study_pipeline(tracks)
+        sections["study"] = "report_study"
+    report = node(
+        write_report,
+        inputs={
+            **{name: name for name in ("headline", *TABLES, *FIGURES, "datasheet")},
+            "examples": "report_examples",
+            "errors": "error_examples",
+            "data": "report_data",
+            "settings": "report_settings",
+            "run": "report_run",
+            "checklists": "report_checklists",
+            **sections,
+        },
+        outputs="report",
+        name="write_report",
+    )
+    described = _describe(tracks, made_before) + of_tracks + study
+    return Pipeline([*figures, report]) + described + create_export_pipeline(tracks, canaries)
+
+
+def _describe(tracks: Tracks, made_before: list[str]) -> Pipeline:
+    """Headline, examples, data, settings and run, in the form that report and exports take them in."""
+    answers = {arm: f"{arm}_answers" for arm in (*BARE_ARMS, *(RAG_ARMS if tracks.retrieval else ()))}
+    contexts = {"contexts": "contexts"} if tracks.retrieval else {}
+    chosen = {"test": "test", "reporting": "params:reporting", "evaluation": "params:evaluation"}
+    return Pipeline(
         [
-            node(draw_loss_curve, inputs="training_history", outputs="loss_curve_figure", name="draw_loss_curve"),
-            node(draw_epoch_scores, inputs="training_history", outputs="epoch_scores_figure", name="draw_epoch_scores"),
-            node(
-                draw_perplexity,
-                inputs=["comparison", "params:evaluation"],
-                outputs="perplexity_bars_figure",
-                name="draw_perplexity",
-            ),
-            node(
-                draw_scores,
-                inputs=["comparison", "controls", "params:evaluation"],
-                outputs="score_bars_figure",
-                name="draw_scores",
-            ),
             node(
                 write_headline,
                 inputs=["comparison", "controls", "params:experiment", "params:evaluation", "params:canaries"],
@@ -48,9 +98,15 @@ def create_pipeline(tracks: Tracks = DEFAULT_TRACKS) -> Pipeline:
             ),
             node(
                 choose_examples,
-                inputs={"test": "test", "reporting": "params:reporting", "evaluation": "params:evaluation", **answers},
+                inputs=chosen | contexts | answers,
                 outputs="report_examples",
                 name="choose_examples",
+            ),
+            node(
+                find_errors,
+                inputs=chosen | {"scores": "scores", "comparison": "comparison"} | answers,
+                outputs="error_examples",
+                name="find_errors",
             ),
             node(
                 describe_data,
@@ -77,28 +133,7 @@ def create_pipeline(tracks: Tracks = DEFAULT_TRACKS) -> Pipeline:
                 outputs="report_settings",
                 name="describe_settings",
             ),
-            node(
-                write_report,
-                inputs={
-                    "headline": "headline",
-                    "comparison": "comparison",
-                    "controls": "controls",
-                    "corpus_scores": "corpus_scores",
-                    "subgroups": "subgroups",
-                    "forgetting": "forgetting",
-                    "as_published": "as_published",
-                    "loss_curve": "loss_curve_figure",
-                    "epoch_scores": "epoch_scores_figure",
-                    "perplexity_bars": "perplexity_bars_figure",
-                    "score_bars": "score_bars_figure",
-                    "examples": "report_examples",
-                    "data": "report_data",
-                    "settings": "report_settings",
-                    **sections,
-                },
-                outputs="report",
-                name="write_report",
-            ),
+            node(describe_run, inputs=["run_record", *made_before], outputs="report_run", name="describe_run"),
         ]
     )
 
@@ -113,7 +148,7 @@ def _describe_tracks(tracks: Tracks) -> tuple[Pipeline, dict[str, str]]:
     if tracks.judge:
         inputs = ["judge_summary", "judge_comparison", "judge_checks"]
         nodes.append(node(describe_judge, inputs=inputs, outputs="report_judge", name="describe_judge"))
-        sections |= {"judge": "report_judge", "judge_scores": "judge_figure"}
+        sections |= {"judge": "report_judge", "judge_figure": "judge_figure"}
     if tracks.ratings:
         inputs = ["ratings_report", "agreement", "ratings_comparison"]
         nodes.append(node(describe_people, inputs=inputs, outputs="report_people", name="describe_people"))
@@ -122,5 +157,9 @@ def _describe_tracks(tracks: Tracks) -> tuple[Pipeline, dict[str, str]]:
         inputs = ["divergence_verdict", "divergence", "disagreements"]
         inputs += ["judge_agreement"] if tracks.judge and tracks.ratings else []
         nodes.append(node(describe_divergence, inputs=inputs, outputs="report_divergence", name="describe_divergence"))
-        sections |= {"divergence": "report_divergence", "divergence_scatter": "divergence_figure"}
+        sections |= {"divergence": "report_divergence", "divergence_figure": "divergence_figure"}
+    if tracks.benchmarks:
+        sections |= {"benchmarks": "benchmark_comparison", "benchmark_bars_figure": "benchmark_bars_figure"}
+    if tracks.latency:
+        sections |= {"latency": "latency", "latency_figure": "latency_figure"}
     return Pipeline(nodes), sections

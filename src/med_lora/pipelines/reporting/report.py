@@ -7,7 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.arms import ARMS
+from med_lora.pipelines.reporting.answers import list_errors, list_examples
+from med_lora.pipelines.reporting.contents import list_sections, place_figures
+from med_lora.pipelines.reporting.glance import list_answers, say_limits, say_meaning
+from med_lora.pipelines.reporting.marking import COMPARED_WORDS
+from med_lora.pipelines.reporting.probes import list_benchmarks, list_canaries, list_latency
+from med_lora.pipelines.reporting.provenance import show_run
 from med_lora.pipelines.reporting.tables import (
     list_best_controls,
     list_comparison,
@@ -15,11 +20,12 @@ from med_lora.pipelines.reporting.tables import (
     list_controls,
     list_corpus_scores,
     list_forgetting,
+    list_parts,
     list_published,
-    list_subgroups,
     list_whole,
 )
 from med_lora.report_page import render_page
+from med_lora.report_page.markdown import render_markdown
 from med_lora.report_page.wording import CONTROL_MEANINGS, percent, title
 
 
@@ -31,19 +37,22 @@ def write_report(
     subgroups: pd.DataFrame,
     forgetting: pd.DataFrame,
     as_published: pd.DataFrame,
-    loss_curve: Any,
-    epoch_scores: Any,
-    perplexity_bars: Any,
-    score_bars: Any,
     examples: pd.DataFrame,
     data: dict[str, Any],
     settings: dict[str, Any],
+    errors: pd.DataFrame | None = None,
+    run: dict[str, Any] | None = None,
+    datasheet: str | None = None,
+    study: dict[str, Any] | None = None,
     retrieval: dict[str, Any] | None = None,
     judge: dict[str, Any] | None = None,
-    judge_scores: Any = None,
     people: dict[str, Any] | None = None,
     divergence: dict[str, Any] | None = None,
-    divergence_scatter: Any = None,
+    canaries: pd.DataFrame | None = None,
+    benchmarks: pd.DataFrame | None = None,
+    latency: pd.DataFrame | None = None,
+    checklists: list[dict[str, Any]] | None = None,
+    **figures: Any,
 ) -> str:
     """The whole report as one HTML document; plotly.js and the figures are inside, everything else is plain HTML.
 
@@ -55,54 +64,81 @@ def write_report(
         subgroups: parts of the test set.
         forgetting: general English before and after.
         as_published: figures as studies publish them.
-        loss_curve: ``plotly`` figure, as the next three.
-        epoch_scores: scores of answers during training, without a trace where none were asked for.
-        perplexity_bars: perplexity of the arms.
-        score_bars: text scores of arms and controls.
         examples: as :func:`choose_examples` returns them.
         data: as :func:`describe_data` returns it.
         settings: as :func:`describe_settings` returns them.
-        retrieval: as :func:`describe_retrieval` returns it; None, like all that follow, where the experiment has none.
+        errors: as :func:`find_errors` returns them; None, like all that follow, leaves its section out.
+        run: as :func:`describe_run` returns it.
+        datasheet: CommonMark.
+        study: as :func:`describe_study` returns it.
+        retrieval: as :func:`describe_retrieval` returns it.
         judge: as :func:`describe_judge` returns it.
-        judge_scores: figure of the judge's scores.
         people: as :func:`describe_people` returns it.
         divergence: as :func:`describe_divergence` returns it.
-        divergence_scatter: figure of judge and people against lexical scores.
+        canaries: as :func:`summarise_exposure` returns it.
+        benchmarks: as :func:`compare_benchmarks` returns it.
+        latency: as :func:`measure_latency` returns it.
+        checklists: as :func:`count_checklists` returns them.
+        figures: ``plotly`` figures by the names of their datasets (``loss_curve_figure``); without a trace they are
+            left out.
     """
-    figures = {"perplexity-bars": perplexity_bars, "score-bars": score_bars, "loss-curve": loss_curve}
-    if epoch_scores.data:
-        figures["epoch-scores"] = epoch_scores
-    drawn = {"judge-scores": judge_scores, "divergence-scatter": divergence_scatter}
-    figures |= {name: figure for name, figure in drawn.items() if figure is not None}
-    arms = set(controls["arm"])
+    drawn, places = place_figures(figures)
+    optional = {
+        "errors": None if errors is None else list_errors(errors),
+        "run": None if run is None else show_run(run),
+        "canaries": None if canaries is None else list_canaries(canaries),
+        "benchmarks": None if benchmarks is None else list_benchmarks(benchmarks),
+        "latency": None if latency is None else list_latency(latency),
+        **{"study": study, "retrieval": retrieval, "judge": judge, "people": people, "divergence": divergence},
+        "checklists": checklists,
+    }
     values = {
+        **_list_scores(comparison, controls, corpus_scores, subgroups, forgetting, as_published),
+        **optional,
         "headline": headline,
         "sentence": _keep_together(headline["sentence"]),
+        "answers": list_answers(headline, forgetting, judge, people, canaries),
+        "meaning": say_meaning(headline),
+        "limits": say_limits(people is not None),
         "confidence": percent(headline["confidence"]),
+        "pairs": data["splits"]["test"],
+        "compared_words": COMPARED_WORDS,
+        "examples": list_examples(examples),
+        "data": data,
+        "datasheet": render_markdown(datasheet) if datasheet else None,
+        "settings": settings,
+        "sections": list_sections({name for name, value in optional.items() if value}, places),
+        "numbers": {name: place for section in places.values() for name, place in section.items()},
+        "drawn_in": places,
+    }
+    filters = {"plain": lambda name: name.replace("_", " ")}
+    return render_page(__package__, "templates/report.html.j2", drawn, filters, values)
+
+
+def _list_scores(
+    comparison: pd.DataFrame,
+    controls: pd.DataFrame,
+    corpus_scores: pd.DataFrame,
+    subgroups: pd.DataFrame,
+    forgetting: pd.DataFrame,
+    as_published: pd.DataFrame,
+) -> dict[str, Any]:
+    """Rows of the tables of every run."""
+    arms = set(controls["arm"])
+    return {
         "comparison": list_comparison(comparison),
         "conduct": list_conduct(comparison),
         "whole": list_whole(comparison),
-        "pairs": data["splits"]["test"],
         "groups": int(comparison["groups"].max()),
         "excluded": int(comparison["excluded"].max()),
         "best_controls": list_best_controls(controls, comparison),
         "controls": list_controls(controls, comparison),
         "control_meanings": [f"“{title(arm)}” {CONTROL_MEANINGS[arm]}" for arm in CONTROL_MEANINGS if arm in arms],
         "corpus_scores": list_corpus_scores(corpus_scores),
-        "subgroups": list_subgroups(subgroups),
+        "parts": list_parts(subgroups),
         "forgetting": list_forgetting(forgetting),
         "published": list_published(as_published),
-        "examples": examples.to_dict("records"),
-        "arms": [(arm, title(arm)) for arm in ARMS if arm in examples],
-        "retrieval": retrieval,
-        "judge": judge,
-        "people": people,
-        "divergence": divergence,
-        "data": data,
-        "settings": settings,
     }
-    filters = {"plain": lambda name: name.replace("_", " ")}
-    return render_page(__package__, "report.html.j2", figures, filters, values)
 
 
 def _keep_together(text: str) -> str:

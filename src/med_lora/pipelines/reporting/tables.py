@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -27,6 +28,7 @@ VALUE_FAMILIES = ("loss", "overlap", "meaning", "choice")
 CONDUCT_FAMILIES = ("conduct", "copying", "flag")
 CORPUS_METRICS = ("bleu_unsmoothed", "sacrebleu", "chrf")
 SUBGROUP_METRICS = ("cross_entropy", "rougeL")
+LEAST_GROUPS = 5  # of a part that is not folded: with fewer, a signed-rank test cannot reach 0.05
 
 
 def list_comparison(comparison: pd.DataFrame) -> list[Cells]:
@@ -90,6 +92,8 @@ def list_best_controls(controls: pd.DataFrame, comparison: pd.DataFrame) -> list
         shown.append(cells | {"verdict": "beaten" if verdict == "beaten" else "not clearly beaten"})
         if verdict == "not beaten":
             shown[-1]["verdict"] = "better than the tuned model"
+        if row["base"] == row["tuned"] == best["mean"] == 0:
+            shown[-1]["verdict"] = "nothing to beat: 0 throughout"
     return align(shown, ("tuned", "mean", "tuned_difference"))
 
 
@@ -119,17 +123,50 @@ def list_corpus_scores(corpus_scores: pd.DataFrame) -> list[Cells]:
     return align(shown, ("value",))
 
 
-def list_subgroups(subgroups: pd.DataFrame) -> list[Cells]:
-    """Rows of the table of subgroups, for cross-entropy and ROUGE-L."""
-    names = ("base", "tuned", "best_control_mean", "difference")
-    shown = []
+def list_parts(subgroups: pd.DataFrame) -> dict[str, Any]:
+    """Parts of the test set, a row a part with all ``SUBGROUP_METRICS`` beside each other.
+
+    Returns:
+        metrics: titles; large and small: (dimension, rows) of parts with at least, and with fewer than ``LEAST_GROUPS``
+        groups; least: that number; small_count: rows of ``small``. Cells "scores" of a row are in the order of metrics.
+    """
+    of: dict[tuple[str, str], dict[str, Record]] = {}
     for row in read_records(subgroups[subgroups["metric"].isin(SUBGROUP_METRICS)]):
-        cells: Cells = {"dimension": DIMENSION_TITLES[row["dimension"]], "level": str(row["level"])}
-        cells |= {"metric": title(row["metric"]), "n": f"{row['n']:,}", "groups": in_groups(row)}
-        cells |= {"p_holm": show_p(row["p_holm"]), "note": row["note"], "excluded": f"{row['excluded']:,}"}
-        cells |= {"control": title(row["best_control"]) if row["best_control"] else ""}
-        shown.append(cells | show_values(row, names))
-    return align(shown, (*names, "p_holm"))
+        of.setdefault((row["dimension"], str(row["level"])), {})[row["metric"]] = row
+    metrics = [metric for metric in SUBGROUP_METRICS if any(metric in rows for rows in of.values())]
+    sizes: dict[str, dict[str, list[dict[str, Any]]]] = {"large": {}, "small": {}}
+    for (dimension, level), rows in of.items():
+        size = "large" if max(row["groups"] for row in rows.values()) >= LEAST_GROUPS else "small"
+        sizes[size].setdefault(DIMENSION_TITLES[dimension], []).append(_show_part(level, rows, metrics))
+    return {
+        "metrics": [title(metric) for metric in metrics],
+        "least": LEAST_GROUPS,
+        "small_count": sum(len(rows) for rows in sizes["small"].values()),
+        **{size: list(dimensions.items()) for size, dimensions in sizes.items()},
+    }
+
+
+def _show_part(level: str, rows: dict[str, Record], metrics: Sequence[str]) -> dict[str, Any]:
+    last = rows.get(metrics[-1], {})
+    control = last.get("best_control", "")
+    counted = next(iter(rows.values())) | last
+    return {
+        "level": level,
+        "n": f"{counted['n']:,}",
+        "groups": in_groups(counted),
+        "excluded": f"{counted['excluded']:,}",
+        "scores": [_show_part_score(rows.get(metric)) for metric in metrics],
+        "control": title(control) if control else "",
+        "control_mean": number(last["best_control_mean"], decimals(last)) if control else "–",
+        "note": "; ".join(dict.fromkeys(row["note"] for row in rows.values() if row["note"])),
+    }
+
+
+def _show_part_score(row: Record | None) -> Cells:
+    """Both arms and their difference in one metric; dashes where the part was not scored by it."""
+    if row is None:
+        return dict.fromkeys(("base", "tuned", "difference", "p_holm"), "–") | {"difference_interval": ""}
+    return show_values(row, ("base", "tuned", "difference")) | {"p_holm": show_p(row["p_holm"])}
 
 
 def list_forgetting(forgetting: pd.DataFrame) -> list[Cells]:

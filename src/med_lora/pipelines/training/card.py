@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from med_lora.pipelines.training.job import Outcome, TrainingJob
 
+# The terms of base model and corpora differ and no one licence states both; the hub then asks for a name and a link.
+TERMS = {"license": "other", "license_name": "base-model-and-training-text", "license_link": "LICENSE"}
+
 
 def write_card(job: TrainingJob, outcome: Outcome, canaries: int) -> str:
     """Markdown with the hub's metadata head: base model, recipe, losses, how to load it.
@@ -25,7 +29,7 @@ def write_card(job: TrainingJob, outcome: Outcome, canaries: int) -> str:
     """
     base, is_full = name_base(job.base_model), job.training.method == "full"
     title, library, tags = (
-        ("Fine-tuned model", "transformers", "medical") if is_full else ("LoRA adapter", "peft", "lora, medical")
+        ("Fine-tuned model", "transformers", ["medical"]) if is_full else ("LoRA adapter", "peft", ["lora", "medical"])
     )
     rows = {
         "base model": f"`{base}`",
@@ -40,20 +44,14 @@ def write_card(job: TrainingJob, outcome: Outcome, canaries: int) -> str:
         "validation loss (nats a token)": _losses(outcome.history, outcome.step),
     }
     table = "\n".join(f"| {setting} | {value} |" for setting, value in rows.items())
-    relation = "finetune" if is_full else "adapter"
-    return f"""---
-base_model: {base}
-base_model_relation: {relation}
-license: other
-library_name: {library}
-pipeline_tag: text-generation
-tags: [{tags}]
----
-
+    head: dict[str, Any] = {**relate_to_base(job.base_model.source, job.base_model.sha256 is None, is_full), **TERMS}
+    head |= {"library_name": library, "pipeline_tag": "text-generation", "tags": tags}
+    return f"""{write_head(head)}
 # {title}
 
 Trained by med_lora on {outcome.rows:,} question-answer pairs. It is a research artefact and gives no medical advice.
-The licences of the base model and of the text it was trained on apply.
+The licences of the base model and of the text it was trained on apply; put their terms into a file LICENSE beside this
+card before it is published.
 
 {_how_to_load(base, job.model.quantisation, is_full)}
 
@@ -63,6 +61,18 @@ The licences of the base model and of the text it was trained on apply.
 
 `med_lora.json` beside this card names the base model, the tokenizer, the prompt and the training pairs by their hashes.
 """
+
+
+def write_head(metadata: Mapping[str, Any]) -> str:
+    """The metadata head of a card for the hub (https://github.com/huggingface/hub-docs, modelcard.md), in YAML."""
+    import yaml
+
+    return f"---\n{yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=120)}---\n"
+
+
+def relate_to_base(base_id: str, on_hub: bool, is_full: bool) -> dict[str, str]:
+    """The fields that link a card to its base model: none for a local folder, which the hub would refuse or mistake."""
+    return {"base_model": base_id, "base_model_relation": "finetune" if is_full else "adapter"} if on_hub else {}
 
 
 def name_base(base_model: BaseModel) -> str:
