@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from med_lora.datasets.corpus import CorpusDataset
     from med_lora.datasets.encoder import Encoder, EncoderDataset
     from med_lora.datasets.folder import FolderDataset
+    from med_lora.datasets.mlflow_runs import MlflowRunsDataset
     from med_lora.datasets.passage_index import PassageIndexDataset
     from med_lora.datasets.pretrained import Pretrained, PretrainedDataset, PretrainedFolder, SavedFolder
     from med_lora.datasets.rating_sheets import RatingSheetsDataset, ReturnedSheetsDataset
+    from med_lora.datasets.report import ReportDataset
+    from med_lora.datasets.runs import FinishedRun, FinishedRuns, RunsDataset
     from med_lora.datasets.table import TableDataset
     from med_lora.datasets.text_files import TextFilesDataset
     from med_lora.datasets.work_folder import WorkFolder, WorkFolderDataset
@@ -32,13 +35,18 @@ __all__ = [
     "CorpusDataset",
     "Encoder",
     "EncoderDataset",
+    "FinishedRun",
+    "FinishedRuns",
     "FolderDataset",
+    "MlflowRunsDataset",
     "PassageIndexDataset",
     "Pretrained",
     "PretrainedDataset",
     "PretrainedFolder",
     "RatingSheetsDataset",
+    "ReportDataset",
     "ReturnedSheetsDataset",
+    "RunsDataset",
     "SavedFolder",
     "TableDataset",
     "TextFilesDataset",
@@ -55,13 +63,18 @@ _MODULES = {
     "CorpusDataset": "corpus",
     "Encoder": "encoder",
     "EncoderDataset": "encoder",
+    "FinishedRun": "runs",
+    "FinishedRuns": "runs",
     "FolderDataset": "folder",
+    "MlflowRunsDataset": "mlflow_runs",
     "PassageIndexDataset": "passage_index",
     "Pretrained": "pretrained",
     "PretrainedDataset": "pretrained",
     "PretrainedFolder": "pretrained",
     "RatingSheetsDataset": "rating_sheets",
+    "ReportDataset": "report",
     "ReturnedSheetsDataset": "rating_sheets",
+    "RunsDataset": "runs",
     "SavedFolder": "pretrained",
     "TableDataset": "table",
     "TextFilesDataset": "text_files",
