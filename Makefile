@@ -2,10 +2,11 @@
 VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
+CHOSEN = $(if $(ENV),--env=$(ENV)) $(if $(EXPERIMENT),--params=experiment=$(EXPERIMENT))
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check slow drill power latency ask viz lock embedded-base clean
+.PHONY: help run test lint check slow drill power latency ask viz runs verify-run lineage lock embedded-base clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -44,8 +45,11 @@ latency: $(READY)  ## seconds from question to answer of the last trained adapte
 ask: $(READY)    ## ask base and tuned, with and without passages (make ask ARGS=--web: on a page of this machine)
 	$(BIN)/python -m med_lora ask $(ARGS)
 
-viz: $(READY)    ## open the lineage in a browser
-	$(BIN)/kedro viz run --include-hooks
+viz: $(READY)    ## the lineage on a page of this machine (make viz EXPERIMENT=... ENV=...)
+	$(BIN)/python -m med_lora lineage --view $(CHOSEN)
+
+lineage: $(READY)  ## the lineage as a static site in build/lineage/EXPERIMENT
+	$(BIN)/python -m med_lora lineage $(CHOSEN)
 
 lock: $(READY)   ## resolve requirements.lock anew; the local label of a torch build is dropped
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --quiet --no-header --no-annotate \
@@ -57,7 +61,13 @@ embedded-base: $(READY)  ## train the embedded base model anew (needs MED_LORA_R
 	cp $$(ls -d data/06_models/embedded/pretrained_model/*/pretrained_model | tail -n 1)/* data/06_models/embedded-base/
 	rm -f data/06_models/embedded-base/_SUCCESS
 
-clean:           ## remove the environment and every artifact of runs
-	rm -rf $(VENV) data/0[234578]_*/* data/06_models/*/*/[0-9]* \
+runs: $(READY)   ## list the runs, the newest first
+	$(BIN)/python -m med_lora runs
+
+verify-run: $(READY)  ## repeat a run, and say which artifact differs first (make verify-run RUN=latest)
+	$(BIN)/python -m med_lora runs verify $(RUN)
+
+clean:           ## remove the environment, and every run with its artifacts
+	rm -rf $(VENV) runs data/0[234578]_*/* data/06_models/*/*/[0-9]* \
 		data/06_models/*/search data/06_models/*/sweep data/06_models/*/checkpoints data/06_models/*/domain_checkpoints \
 		.viz build

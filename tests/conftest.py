@@ -18,10 +18,12 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiments").glob(
 # Files of whole runs and of started processes, the longest first: begun last, they would leave the other workers idle.
 LONGEST = (
     "tests/test_second_track.py",
+    "tests/test_rerun.py",
     "tests/test_finished_run.py",
     "tests/test_generated_pairs.py",
     "tests/test_own_corpus.py",
     "tests/test_fault_corpus.py",
+    "tests/test_lineage_site.py",
     "tests/test_session.py",
     "training/test_ranks.py",
     "engine/test_resume.py",

@@ -13,6 +13,7 @@ from med_lora.parameters import ProjectParams
 from med_lora.pipelines import (
     benchmarks,
     canaries,
+    comparison,
     continued_pretraining,
     data_engineering,
     data_report,
@@ -33,6 +34,7 @@ from med_lora.pipelines import (
 )
 from med_lora.pipelines.data_engineering.sources import DEFAULT_SOURCES, Sources, sources_of
 from med_lora.pipelines.evaluation.pipeline import DEFAULT_MEASURES, Measures, measures_of
+from med_lora.pipelines.grouping import group_by_step
 from med_lora.pipelines.stages import DEFAULT_STAGES, Stages, absent_pipelines, create_base, stages_of
 from med_lora.pipelines.sweep.points import points_of
 from med_lora.pipelines.tracks import DEFAULT_TRACKS, Tracks, absent_tracks, tracks_of
@@ -47,25 +49,27 @@ class Plan(NamedTuple):
         measures: of its evaluation.
         tracks: that it is evaluated in besides.
         points: names of its sweep's points.
+        mlflow: whether a comparison across runs is also written for MLflow.
     """
 
     sources: Sources
     stages: Stages
     measures: Measures
     tracks: Tracks
-    points: tuple[str, ...]
+    points: tuple[str, ...] = ()
+    mlflow: bool = False
 
 
 # For commands that have no experiment, such as `kedro registry list`; a run replaces it by its experiment's.
-_plan = Plan(DEFAULT_SOURCES, DEFAULT_STAGES, DEFAULT_MEASURES, DEFAULT_TRACKS, ())
+_plan = Plan(DEFAULT_SOURCES, DEFAULT_STAGES, DEFAULT_MEASURES, DEFAULT_TRACKS)
 
 
 class Registry(dict[str, Pipeline]):
-    """Pipelines by name; one that is unknown, or has no node in this experiment, ends the command with one sentence."""
+    """Pipelines by name, their nodes grouped by step; an unknown or empty one ends the command with one sentence."""
 
     def __init__(self, pipelines: Mapping[str, Pipeline], absent: Mapping[str, str]) -> None:
         """Take the pipelines but those ``absent``, which are given with the reason."""
-        super().__init__({name: pipeline for name, pipeline in pipelines.items() if name not in absent})
+        super().__init__({name: group_by_step(pipeline) for name, pipeline in pipelines.items() if name not in absent})
         self._absent = absent
 
     def __missing__(self, name: str) -> Pipeline:
@@ -84,7 +88,14 @@ def select_plan(parameters: ProjectParams) -> None:
     """
     global _plan  # Kedro calls register_pipelines without arguments
     points = tuple(point.name for point in points_of(parameters))
-    _plan = Plan(sources_of(parameters), stages_of(parameters), measures_of(parameters), tracks_of(parameters), points)
+    _plan = Plan(
+        sources_of(parameters),
+        stages_of(parameters),
+        measures_of(parameters),
+        tracks_of(parameters),
+        points,
+        mlflow=parameters.comparison.mlflow is not None,
+    )
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -94,7 +105,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise, and
     ``evaluation`` the audit of ``canaries``, exams and seconds, and whatever second track the experiment has.
     """
-    sources, stages, measures, tracks, points = _plan
+    sources, stages, measures, tracks, points, mlflow = _plan
     report_on_data = Pipeline([])
     if sources.pairs or sources.generator:
         report_on_data = data_report.create_pipeline(bool(sources.passages))
@@ -107,7 +118,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "data_engineering": _data_engineering(sources) + report_on_data,
         "training": first_stage + canaries.create_insertion(stages) + training.create_pipeline(stages),
         "evaluation": sum(second_track.values(), scored),
-        "reporting": reporting.create_pipeline(tracks),
+        "reporting": reporting.create_pipeline(tracks, canaries=stages.canaries),
     }
     return Registry(
         {
@@ -116,6 +127,7 @@ def register_pipelines() -> dict[str, Pipeline]:
             **second_track,
             "benchmarks": exams,
             "canaries": audit,
+            "comparison": comparison.create_pipeline(mlflow),
             "continued_pretraining": first_stage,
             "data_report": report_on_data,
             "latency": seconds,

@@ -56,7 +56,7 @@ def test_judge_is_the_one_that_is_named(
     judge: dict[str, Any], asked: str | None, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, pipelines = register(root, monkeypatch, judge={"enabled": True, **judge})
-    (asking,) = [node for node in pipelines["judge"].nodes if node.name == "ask_judge"]
+    (asking,) = [node for node in pipelines["judge"].nodes if node.name == "judge.ask_judge"]
     assert {"base_model", "judge_model"} & set(asking.inputs) == ({asked} if asked else set())
     assert pipelines["divergence"].nodes
     assert {node.name for node in pipelines["judge"].nodes} <= {node.name for node in pipelines["__default__"].nodes}
@@ -77,7 +77,7 @@ def test_four_arms_are_compared_and_reported(root: Path, monkeypatch: pytest.Mon
     _, pipelines = register(root, monkeypatch, retrieval={"enabled": True})
     made = pipelines["__default__"].all_outputs()
     assert {"base_rag_answers", "tuned_rag_answers", "retrieval_comparison", "retrieval_metrics"} <= made
-    (report,) = [node for node in pipelines["reporting"].nodes if node.name == "write_report"]
+    (report,) = [node for node in pipelines["reporting"].nodes if node.name == "reporting.write_report"]
     assert "report_retrieval" in report.inputs
 
 
@@ -91,7 +91,7 @@ def test_exams_and_seconds_are_part_of_every_evaluation_that_asks_for_them(
     }
     _, pipelines = register(root, monkeypatch, **given, latency={"enabled": True})
     added = pipelines["evaluation"].outputs() - without["evaluation"].outputs()
-    assert {"benchmark_bars_figure", "latency"} <= added
+    assert {"benchmark_bars_figure", "latency_figure"} <= added
     assert {"benchmark_comparison", "latency"} <= pipelines["__default__"].all_outputs()
 
 

@@ -1,4 +1,4 @@
-"""Which tracks an experiment evaluates in besides scores of text: passages, judge, people, exams, seconds."""
+"""Which tracks an experiment evaluates in besides scores of text: passages, judge, people, exams, seconds, a study."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Tracks(NamedTuple):
         ratings: whether ratings have come back.
         benchmarks: whether the evaluation asks exams.
         latency: whether the evaluation measures how long an answer takes.
+        study: whether the run stands beside a published study.
     """
 
     retrieval: RetrievalPlan | None = None
@@ -29,6 +30,7 @@ class Tracks(NamedTuple):
     ratings: bool = False
     benchmarks: bool = False
     latency: bool = False
+    study: bool = False
 
     @property
     def divergence(self) -> bool:
@@ -57,7 +59,8 @@ def tracks_of(parameters: ProjectParams) -> Tracks:
             "set it to false."
         )
     retrieval = retrieval_plan_of(parameters)
-    return Tracks(retrieval, kind, bool(people.raters), people.rated, benchmarks, parameters.latency.enabled)
+    beside_study, seconds = parameters.study is not None, parameters.latency.enabled
+    return Tracks(retrieval, kind, bool(people.raters), people.rated, benchmarks, seconds, beside_study)
 
 
 def absent_tracks(tracks: Tracks) -> dict[str, str]:

@@ -44,6 +44,7 @@ def create_pipeline(points: Sequence[str] = (), stages: Stages = DEFAULT_STAGES)
 
 def _create_point(name: str, stages: Stages) -> Pipeline:
     """One point as a namespace: ``<name>_trial`` and ``<name>_trial_history``."""
+    settings = f"{name}_settings"
 
     # a closure, since a partial would hide the types from Kedro
     def choose_settings(sweep_plan: Plan) -> Trial:
@@ -54,10 +55,10 @@ def _create_point(name: str, stages: Stages) -> Pipeline:
         shared["start"] = stages.start
     return Pipeline(
         [
-            node(choose_settings, inputs="sweep_plan", outputs="trial", name="choose_settings"),
+            node(choose_settings, inputs="sweep_plan", outputs=settings, name="choose_settings"),
             node(
                 run_point,
-                inputs={"trial": "trial", "sweep_plan": "sweep_plan", **shared},
+                inputs={"trial": settings, "sweep_plan": "sweep_plan", **shared},
                 outputs=["result", "history"],
                 name="run_point",
                 tags="device",
@@ -65,7 +66,8 @@ def _create_point(name: str, stages: Stages) -> Pipeline:
         ],
         namespace=name,
         inputs={"sweep_plan", *shared.values()},
-        outputs={"result": f"{name}_trial", "history": f"{name}_trial_history"},
+        # without the dot of a namespaced name, which Kedro warns about under another namespace
+        outputs={settings: settings, "result": f"{name}_trial", "history": f"{name}_trial_history"},
     )
 
 
