@@ -209,6 +209,7 @@ def test_catalog_follows_parameters() -> None:
         ({"data_engineering": {"cleaning": {"language": "English"}}}, ["cleaning.language"]),
         ({"corpora": {"wikidoc": {"columns": {"outptu": "x"}}}}, ["'outptu', which layout alpaca lacks", "'output'"]),
         ({"corpora": {"wikidoc": {"files": "{a}.json"}}}, ["corpora.wikidoc", "must not hold braces"]),
+        ({"corpora": {"wikidoc": {"files": ["a.csv", "ftp://me:pw@host/b.csv"]}}}, ["neither a name nor a password"]),
         ({"corpora": {"wikidoc": {"encoding": "utf-9"}}}, ["corpora.wikidoc.encoding", "'utf-9'"]),
         ({"corpora": {"wikidoc": {"hub": {"id": "a/b", "revision": "main"}}}}, ["wikidoc.hub.revision", "'main'"]),
         (
@@ -226,6 +227,7 @@ def test_wrong_parameters_name_key_and_nearest(given: dict[str, Any], named: lis
     for part in named:
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "me:pw" not in str(caught.value)
 
 
 def test_all_faults_are_listed_at_once() -> None:
@@ -300,3 +302,11 @@ def test_telemetry_is_off() -> None:
     import med_lora.hooks  # noqa: F401  (sets the variables)
 
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
+def test_system_of_another_study_is_refused_with_the_nearest_name() -> None:
+    values = load("cpu", study="medlms", study_system="DistilGPT3")["parameters"]
+    with pytest.raises(InputError, match=r"no system of the study medlms; did you mean 'DistilGPT2'\?"):
+        parse_parameters(values)
+    with pytest.raises(InputError, match="and study is null; name the study"):
+        parse_parameters(load("cpu", study_system="DistilGPT2")["parameters"])

@@ -254,8 +254,9 @@ def test_fault_of_a_whole_file_ends_in_one_sentence(project: Path, tmp_path: Pat
 
 
 def outside(project: Path) -> set[Path]:
-    """Every file in and beside the project but those below data/, and what kedro-viz and Python keep for themselves."""
-    found = {path for path in project.parent.rglob("*") if path.is_file() and project / "data" not in path.parents}
+    """Every file in and beside the project but those below data/ and runs/, and what kedro-viz and Python keep."""
+    kept = {project / "data", project / "runs"}
+    found = {path for path in project.parent.rglob("*") if path.is_file() and not kept & {*path.parents}}
     return {path for path in found if not {"__pycache__", ".viz"} & set(path.parts) and path.name != "attempts.txt"}
 
 

@@ -65,8 +65,8 @@ class ProjectHooks:
         logger.info("Wrote %s%s.", dataset_name, rows)
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Any) -> None:
-        """Stop at once under another launcher, where a licence forbids the run, or where the device is missing."""
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Stop at once under another launcher, or where a licence, a missing input or device forbids the run."""
         from med_lora.engine.launch import check_launcher
         from med_lora.pipelines.data_engineering.licences import check_licences
 
@@ -75,6 +75,7 @@ class ProjectHooks:
         try:
             check_launcher()
             check_licences(corpora, [*given.corpora, *terms], given.allow_licences)
+            check_inputs(pipeline, catalog)
         except InputError as error:
             raise click.ClickException(str(error)) from error
         hardware = self._parameters.hardware
@@ -114,3 +115,15 @@ class ProjectHooks:
         headline = catalog.load("headline")
         report = catalog["report"]._get_load_path()
         click.echo(f"\n{headline['sentence']}\nReport: {report}\n")
+
+
+def check_inputs(pipeline: Any, catalog: Any) -> None:
+    """Refuse a choice of nodes that leaves out one that hands something over in memory."""
+    for node in pipeline.nodes:
+        for name in sorted({*node.inputs} & pipeline.inputs()):
+            dataset = catalog.get(name)
+            if dataset is None or (isinstance(dataset, MemoryDataset) and not dataset.exists()):
+                raise InputError(
+                    f"{node.name} reads {name}, which is handed over in memory and not kept, so the node that makes it "
+                    "has to be in the same run; choose whole pipelines, or begin further ahead (make viz shows where)."
+                )

@@ -158,6 +158,12 @@ def _second_track(tracks: Tracks) -> dict[str, Pipeline]:
 def _absent(sources: Sources, stages: Stages, tracks: Tracks) -> dict[str, str]:
     """Pipelines without a node in this experiment, with the reason and the way out as a sentence."""
     reasons = absent_pipelines(stages) | absent_tracks(tracks)
+    if not (sources.pairs or sources.generator):
+        reasons |= dict.fromkeys(
+            ("__default__", "training", "evaluation", "reporting", "sweep", "search", "latency"),
+            "none of data_engineering.corpora gives question-answer pairs; run --pipelines=data_engineering"
+            ",continued_pretraining, add a corpus of pairs, or set data_engineering.question_generation.",
+        )
     if not sources.benchmarks:
         reasons["benchmarks"] = "data_engineering.benchmarks names no corpus; add the exams to ask."
     return reasons

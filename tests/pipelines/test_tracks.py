@@ -98,3 +98,11 @@ def test_exams_and_seconds_are_part_of_every_evaluation_that_asks_for_them(
 def test_exams_that_nobody_names_stop_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"data_engineering\.benchmarks names no exam"):
         register(root, monkeypatch, evaluation={"benchmarks": True})
+
+
+def test_an_experiment_without_pairs_says_which_pipelines_it_has(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, pipelines = register(root, monkeypatch, data_engineering={"corpora": ["textbooks"]})
+    assert "data_engineering" in pipelines
+    for name in ("__default__", "training", "evaluation", "reporting"):
+        with pytest.raises(click.ClickException, match="gives question-answer pairs; run --pipelines=data_engineering"):
+            pipelines[name]

@@ -151,9 +151,16 @@ class ProjectParams(Parameters):
         from med_lora.errors import nearest
 
         if self.study is not None and self.study not in self.studies:
-            raise ValueError(
-                f"study names {self.study!r}, which studies does not hold{nearest(self.study, self.studies)}"
-            )
+            known = nearest(self.study, self.studies)
+            raise ValueError(f"study names {self.study!r}, which studies does not hold{known}")
+        if self.study_system is None:
+            return self
+        if self.study is None:
+            raise ValueError(f"study_system names {self.study_system!r} and study is null; name the study that it is of")
+        systems = self.studies[self.study].systems
+        if self.study_system not in systems:
+            known = nearest(self.study_system, systems)
+            raise ValueError(f"study_system names {self.study_system!r}, no system of the study {self.study}{known}")
         return self
 
     @model_validator(mode="after")
