@@ -9,7 +9,9 @@ import pytest
 from kedro.io import DatasetError
 
 from med_lora.datasets import RunsDataset
+from med_lora.datasets.runs import FinishedRun
 from med_lora.errors import InputError
+from med_lora.runs.history import read_runs
 from tests.pipelines.comparison.made_runs import make_run
 
 FIRST, SECOND = "2026-11-20T01.00.00.000Z", "2026-11-21T01.00.00.000Z"
@@ -85,6 +87,22 @@ def test_a_removed_or_unknown_artifact_is_named(project: Path) -> None:
         run.artifact("scores")
     with pytest.raises(InputError, match="no artifact 'latency'"):
         run.artifact("latency")
+
+
+def test_an_artifact_that_could_not_be_hashed_is_named(project: Path) -> None:
+    file = project / "runs" / FIRST / "manifest.json"
+    manifest = json.loads(file.read_text())
+    unhashed = {"sha256": None, "path": "ParquetDataset", "files": {}}
+    outputs = [one | (unhashed if one["dataset"] in ("scores", "comparison") else {}) for one in manifest["outputs"]]
+    file.write_text(json.dumps(manifest | {"outputs": outputs}))
+    runs = RunsDataset(filepath=str(project / "runs")).load()
+    assert [run.id for run in runs.runs] == [SECOND]
+    assert runs.left_out == [(FIRST, "has lost its scores")]
+    (first,) = (one for one in read_runs(project / "runs") if one.id == FIRST)
+    with pytest.raises(
+        InputError, match=f"'scores' of the run {FIRST} was recorded with no files, and a table has one"
+    ):
+        FinishedRun(first, project).artifact("scores")
 
 
 def test_what_a_run_wrote_goes_before_what_it_read(project: Path) -> None:

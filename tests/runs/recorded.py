@@ -10,7 +10,7 @@ from typing import Any
 
 FIRST, SECOND, THIRD = "2026-11-20T03.14.00.123Z", "2026-11-21T09.00.00.456Z", "2026-11-22T10.30.00.789Z"
 HEADLINE = {
-    "sentence": "Held-out perplexity fell.",
+    "lead": "Held-out perplexity fell.",
     "perplexity": {
         "base": 283.51,
         "base_low": 248.84,
@@ -39,7 +39,7 @@ MANIFEST: dict[str, Any] = {
     "nodes": [],
     "energy": {"joules": None, "source": "", "note": ""},
     "peak_memory": {"ram_gib": 1.0, "gpu_gib": None},
-    "headline": HEADLINE["sentence"],
+    "headline": HEADLINE["lead"],
     "error": None,
 }
 WRITTEN = {
@@ -68,7 +68,13 @@ def record_run(
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "rerun.yml").write_text("run: {}\n")
+    make_project(project)
     return manifest
+
+
+def make_project(folder: Path) -> None:
+    """Put there what tells a project from any other folder."""
+    (folder / "pyproject.toml").write_text('[tool.kedro]\npackage_name = "med_lora"\n')
 
 
 def loads(manifest: dict[str, Any], dataset: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from med_lora.datasets import (
     TextFilesDataset,
 )
 from med_lora.runs import hashing
-from med_lora.runs.content import describe_base, describe_content, is_recorded
+from med_lora.runs.content import describe_content, identify_base, is_recorded
 from med_lora.runs.hashing import hash_file, hash_together
 
 RUN = "2026-11-22T03.14.00.123Z"
@@ -131,7 +131,7 @@ def test_base_model_has_the_hash_of_its_handle_and_is_read_once(
     assert found["sha256"] == handle.sha256
     assert found["files"]["model.safetensors"] == sha256((folder / "model.safetensors").read_bytes())
     assert list(found["files"]) == ["config.json", "model.safetensors", "tokenizer.json"]
-    base = describe_base(handle)
+    base = identify_base(handle)
     assert (base["sha256"], base["tokenizer_sha256"]) == (handle.sha256, handle.tokenizer_sha256())
 
 

@@ -98,3 +98,16 @@ def test_energy_is_the_sum_or_unknown(tmp_path: Path) -> None:
     found = described(tmp_path, THIRD, *chain("pairs", "last").nodes, after="last")
     assert found["energy"]["joules"] is None
     assert found["energy"]["note"].startswith("1 of 2 steps have no measurement.")
+
+
+def test_place_of_a_file_outside_the_project_is_not_told(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    found = catalog(project, FIRST)
+    found["raw"] = TextDataset(filepath=str(tmp_path / "ward.txt"))
+    (tmp_path / "ward.txt").write_text("raw")
+    last = node(describe_run, ["run_record", "pairs"], "report_run", name="describe_run")
+    run_pipeline(project, Pipeline([*chain("raw", "pairs").nodes, last]), found, run=FIRST)
+    text = (project / "data" / "report_run.json").read_text()
+    assert [entry["path"] for entry in json.loads(text)["inputs"]] == ["ward.txt"]
+    assert str(tmp_path) not in text

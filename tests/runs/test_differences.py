@@ -75,6 +75,17 @@ def test_outputs_come_in_the_order_saved_and_name_the_file(tmp_path: Path) -> No
     ]
 
 
+def test_artifact_without_a_hash_is_not_called_identical(tmp_path: Path) -> None:
+    first, second = two_runs(tmp_path)
+    unhashed = {"sha256": None, "path": "JSONDataset", "files": {}}
+    first.manifest["outputs"][0] |= unhashed
+    for run in (first, second):
+        run.manifest["outputs"][1] |= unhashed
+    states = {one.dataset: one.state for one in compare_outputs(first, second)}
+    assert (states["train"], states["test"], states["adapter"]) == ("not hashed", "not hashed", "identical")
+    assert same_pairs(first, second) is None
+
+
 def test_pairs_are_compared_wherever_they_came_from(tmp_path: Path) -> None:
     test = record_run(tmp_path, FIRST)["outputs"][1]
     record_run(tmp_path, SECOND, written={}, loaded=[test])

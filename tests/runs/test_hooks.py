@@ -14,10 +14,10 @@ from typing import Any
 
 import click
 import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.runner import ParallelRunner
 
-from med_lora import pipeline_registry
 from med_lora.config_loader import ExperimentConfigLoader
 from med_lora.hooks import ProjectHooks
 from med_lora.runs.hooks import RunHooks
@@ -130,10 +130,13 @@ def test_run_is_repeated_by_its_file_after_everything_else_has_changed(project: 
     assert len(runs(project)) == 2
 
 
-def test_command_that_runs_nothing_leaves_no_run(project: Path) -> None:
-    listed = kedro(project, "catalog", "describe-datasets")
-    assert listed.returncode == 0, listed.stderr[-2000:]
-    assert runs(project) == []
+def test_command_that_runs_nothing_leaves_no_run(tmp_path: Path) -> None:
+    manager = _create_hook_manager()
+    manager.register(RunHooks())
+    manager.hook.after_context_created(context=SimpleNamespace(config_loader={}, project_path=tmp_path))
+    given: dict[str, Any] = {"conf_catalog": {}, "conf_creds": {}, "parameters": {}, "load_versions": {}}
+    manager.hook.after_catalog_created(catalog=DataCatalog(), save_version=RUN, **given)
+    assert runs(tmp_path) == []
 
 
 def test_killed_run_leaves_a_manifest_that_says_running(tmp_path: Path) -> None:
@@ -158,10 +161,8 @@ def test_runner_that_leaves_no_record_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def context(tmp_path: Path) -> Any:
     """That of a rerun of the default experiment."""
-    monkeypatch.setattr("med_lora.hooks.pipelines", SimpleNamespace(configure=lambda name: None))
-    monkeypatch.setattr(pipeline_registry, "_plan", pipeline_registry._plan)
     tree = ExperimentConfigLoader(ROOT / "conf", "cpu", {}, **CONFIG_LOADER_ARGS)["parameters"]
     loader = ExperimentConfigLoader(ROOT / "conf", "cpu", {**tree, "rerun_of": RUN}, **CONFIG_LOADER_ARGS)
     return SimpleNamespace(config_loader=loader, project_path=tmp_path)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from med_lora.runs import machine as machine_module
 from med_lora.runs.machine import describe_machine, describe_packages, peak_memory
 
 
@@ -70,6 +71,12 @@ def test_peak_memory_is_that_of_the_kernel() -> None:
         pytest.skip("this system has no /proc")
     (kibibytes,) = [int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")]
     assert peak_memory()["ram_gib"] >= kibibytes / 2**20 - 0.002
+
+
+def test_of_a_package_found_twice_the_imported_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [SimpleNamespace(name="torch", version="2.13.0"), SimpleNamespace(name="torch", version="1.0")]
+    monkeypatch.setattr(machine_module, "distributions", lambda: found)
+    assert describe_packages.__wrapped__() == {"torch": "2.13.0"}
 
 
 def test_packages_are_those_installed() -> None:

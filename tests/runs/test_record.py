@@ -19,6 +19,7 @@ from kedro_datasets.text import TextDataset
 from med_lora.datasets import CallCacheDataset, TextFilesDataset, WorkFolderDataset
 from med_lora.errors import InputError
 from med_lora.runs import record as record_module
+from med_lora.runs.manifest import RERUN, write_text
 from med_lora.runs.meter import NodeMeter, Reading
 from tests.runs.sessions import RUN, begin_record, chain, double, read, run_pipeline
 
@@ -102,7 +103,7 @@ def test_catalog_says_what_depends_on_the_clock(tmp_path: Path, catalog: DataCat
 
 def test_headline_is_kept(tmp_path: Path, catalog: DataCatalog) -> None:
     def write(raw: str) -> dict[str, str]:
-        return {"sentence": "Tuned beats base."}
+        return {"lead": "Tuned beats base.", "sentence": "Tuned beats base by 0.1."}
 
     run_pipeline(tmp_path, Pipeline([node(write, "raw", "headline", name="write")]), catalog)
     assert read(tmp_path)["headline"] == "Tuned beats base."
@@ -166,6 +167,18 @@ def test_full_disk_stops_a_run_before_its_first_node(
     with pytest.raises(click.ClickException, match=r"manifest.json cannot be written \(No space left on device\)"):
         run_pipeline(tmp_path, chain("raw", "pairs"), catalog)
     assert not (tmp_path / "data" / "pairs.txt").exists()
+
+
+def test_run_whose_record_did_not_fit_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(file: Path, text: str) -> None:
+        if file.name == RERUN:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_text(file, text)
+
+    monkeypatch.setattr(record_module, "write_text", write)
+    with pytest.raises(InputError, match="free some space"):
+        begin_record(tmp_path)
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_disk_that_fills_later_loses_the_record_and_not_the_run(

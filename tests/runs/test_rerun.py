@@ -9,12 +9,16 @@ import pytest
 from kedro.framework.cli.project import run
 from kedro.framework.cli.utils import _config_file_callback, _split_load_versions, split_node_names, split_string
 from kedro.io import DataCatalog, Version
+from kedro.pipeline import Pipeline, node
 from kedro_datasets.text import TextDataset
 from omegaconf import OmegaConf
 
+from med_lora.datasets import RunsDataset
 from med_lora.errors import InputError
+from med_lora.runs import rerun
 from med_lora.runs.manifest import Manifest
 from med_lora.runs.rerun import check_inputs, read_original, write_rerun
+from tests.runs.recorded import FIRST, SECOND, THIRD, record_run
 from tests.runs.sessions import RUN, chain, read, run_pipeline
 
 VALUES: dict[str, Any] = {
@@ -88,6 +92,33 @@ def test_versions_that_were_read_are_pinned(tmp_path: Path) -> None:
     assert _split_load_versions(None, None, given["load_versions"]) == {"test": RUN}  # type: ignore[arg-type]
 
 
+def test_runs_that_a_comparison_read_are_pinned(tmp_path: Path) -> None:
+    for id in (FIRST, SECOND):
+        record_run(tmp_path, id, written={"scores.csv": {"": "1"}, "metrics.csv": {"": "1"}})
+    runs = RunsDataset(filepath=str(tmp_path / "runs"))
+    summary = TextDataset(filepath=str(tmp_path / "summary.txt"))
+    join = node(lambda runs: " ".join(one.id for one in runs.runs), "runs", "summary", name="join")
+    comparison = {"runs": "", "metrics": ["rougeL"]}
+    run_pipeline(
+        tmp_path,
+        Pipeline([join]),
+        DataCatalog({"runs": runs, "summary": summary}),
+        run=THIRD,
+        parameters={"comparison": comparison},
+    )
+    given = options((tmp_path / "runs" / THIRD / "rerun.yml").read_text(), tmp_path)
+    assert given["params"]["comparison"] == {**comparison, "runs": f"{FIRST} {SECOND}"}
+    record = read(tmp_path, THIRD)
+    assert record["parameters"]["comparison"] == comparison
+    pinned = DataCatalog({"runs": RunsDataset(filepath=str(tmp_path / "runs"), selected=f"{FIRST} {SECOND}")})
+    record_run(tmp_path, "2026-11-23T00.00.00.000Z", written={"scores.csv": {"": "1"}, "metrics.csv": {"": "1"}})
+    check_inputs(record, pinned, tmp_path)
+    manifest_file = tmp_path / "runs" / FIRST / "manifest.json"
+    manifest_file.write_text(manifest_file.read_text() + " ")
+    with pytest.raises(InputError, match=f"^runs: runs/{FIRST}/manifest.json was changed since run {THIRD}"):
+        check_inputs(record, pinned, tmp_path)
+
+
 def test_run_of_missing_outputs_names_what_it_ran(tmp_path: Path) -> None:
     parts = {"selection": {"only_missing_outputs": True}, "nodes": [{"name": "split"}, {"name": "score"}]}
     given = options(write_rerun(manifest(**parts)), tmp_path)
@@ -130,6 +161,17 @@ def test_unchanged_inputs_pass(tmp_path: Path, original: Manifest) -> None:
 def test_changed_input_is_named(tmp_path: Path, original: Manifest, change: Any, sentence: str) -> None:
     change(tmp_path / "raw")
     with pytest.raises(InputError, match=f"^general: {sentence} since run {RUN}; bring the old file back"):
+        check_inputs(original, raw(tmp_path), tmp_path)
+
+
+def test_input_that_cannot_be_read_is_named(
+    tmp_path: Path, original: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(rerun, "describe_content", refuse)
+    with pytest.raises(InputError, match=r"^general: raw cannot be read \(Permission denied\); make it readable"):
         check_inputs(original, raw(tmp_path), tmp_path)
 
 

@@ -51,6 +51,7 @@ def test_identical_rerun_is_counted_and_what_reads_the_clock_is_named(
     assert result.exit_code == 0, result.output
     assert f"All 4 artifacts of {FIRST} are byte-identical in its rerun {SECOND}." in result.output
     assert "Not compared, since they depend on clock, machine or earlier runs: report." in result.output
+    assert "threads" not in result.output
 
 
 def test_first_artifact_that_differs_is_named_with_its_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def test_first_artifact_that_differs_is_named_with_its_file(project: Path, monke
     result = verified(monkeypatch, project, written=written)
     assert result.exit_code == 1
     assert "adapter, file adapter_model.safetensors is the first artifact that differs" in result.output
-    assert "2 of 4 do: adapter, headline." in result.output
+    assert "2 of 4 are not known to be byte-identical: adapter, headline." in result.output
 
 
 def test_artifact_that_the_rerun_did_not_write_counts_as_different(
@@ -69,6 +70,37 @@ def test_artifact_that_the_rerun_did_not_write_counts_as_different(
     result = verified(monkeypatch, project, written={name: WRITTEN[name] for name in ("train", "adapter")})
     assert result.exit_code == 1
     assert "test is the first artifact that is missing" in result.output
+
+
+def test_run_of_which_nothing_can_be_compared_is_not_verified(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = project / "runs" / FIRST / "manifest.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(manifest | {"outputs": manifest["outputs"][-1:]}))
+    result = verified(monkeypatch, project)
+    assert result.exit_code == 1
+    assert "Nothing could be compared." in result.output.splitlines()
+
+
+def test_what_becomes_of_the_rerun_is_said_last(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = verified(monkeypatch, project).output.splitlines()[-2:]
+    assert last[0].startswith("The rerun is now the newest version of what it wrote")
+    assert last[1] == f"python -m med_lora runs remove {SECOND} takes it away."
+
+
+def test_artifact_that_was_not_hashed_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = project / "runs" / FIRST / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["outputs"][2] |= {"sha256": None, "path": "AdapterDataset", "files": {}}
+    file.write_text(json.dumps(manifest))
+    result = verified(monkeypatch, project)
+    assert result.exit_code == 1
+    assert f"adapter is the first artifact without a hash in the run or in the rerun {SECOND}." in result.output
+
+
+def test_other_number_of_threads_is_said(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = {"kind": "2 x Xeon", "cpu": "Xeon", "cores": 2, "threads": 1, "gpus": [], "driver": None}
+    result = verified(monkeypatch, project, machine=machine)
+    assert "2 threads and the rerun with 1, which can change a result." in result.output
 
 
 def test_rerun_of_another_run_is_not_taken_for_this_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,26 +60,22 @@ class FinishedRun:
         return (self.trained_by or self.run).manifest
 
     def find(self, name: str) -> dict[str, Any] | None:
-        """The record of an artifact: the one that the run wrote last, or else the one that it read; None for neither.
-
-        Of those read, the newest counts, as a run may read the artifact of another one that it goes on from.
-        """
-        return _find(self.manifest, name)
+        """The record of an artifact, as ``Run.entry`` finds it."""
+        return self.run.entry(name)
 
     def sha256(self, name: str) -> str:
         """The recorded hash of an artifact, "" where the run has none."""
-        entry = self.find(name)
-        return str(entry["sha256"]) if entry else ""
+        return _sha256(self.run, name)
 
     def training_sha256(self, name: str) -> str:
         """The same of the run that trained."""
-        entry = _find(self.training_manifest, name)
-        return str(entry["sha256"]) if entry else ""
+        return _sha256(self.trained_by or self.run, name)
 
     def is_there(self, name: str) -> bool:
-        """Whether the files of an artifact still exist, whatever is in them."""
+        """Whether the files of an artifact were recorded and still exist, whatever is in them."""
         entry = self.find(name)
-        return entry is not None and all(_exists(self._locate(entry, file)) for file in _data_files(entry))
+        files = entry["files"] if entry else {}
+        return entry is not None and bool(files) and all(_exists(self._locate(entry, file)) for file in files)
 
     def artifact(self, name: str) -> Any:
         """The content of an artifact, as a table (CSV, parquet, or a folder with one parquet file) or as JSON gives it.
@@ -92,9 +88,13 @@ class FinishedRun:
             raise DatasetInputError(
                 f"The run {self.id} has no artifact {name!r}; leave it out of comparison.runs, or run its pipeline."
             )
-        (file, sha256), *more = _data_files(entry).items()
-        if more:
-            raise DatasetInputError(f"The artifact {name!r} of the run {self.id} has several files and is no table.")
+        if len(entry["files"]) != 1:
+            count = len(entry["files"]) or "no"
+            raise DatasetInputError(
+                f"The artifact {name!r} of the run {self.id} was recorded with {count} files, and a table has one; "
+                "leave the run out of comparison.runs."
+            )
+        ((file, sha256),) = entry["files"].items()
         place = self._locate(entry, file)
         try:
             content = _read(place)
@@ -171,7 +171,7 @@ class RunsDataset(AbstractDataset[Never, FinishedRuns]):
                 runs.append(finished)
             elif chosen:
                 raise DatasetInputError(f"The run {run.id} {reason}; leave it out of comparison.runs.")
-            elif finished.sha256(NEEDED[0]):  # a run of other pipelines lacks nothing
+            elif finished.find(NEEDED[0]):  # a run of other pipelines lacks nothing
                 left_out.append((run.id, reason))
         if not runs:
             raise DatasetInputError(
@@ -195,9 +195,9 @@ class RunsDataset(AbstractDataset[Never, FinishedRuns]):
         return {"filepath": self._folder, "selected": self._selected}
 
 
-def _find(manifest: dict[str, Any], name: str) -> dict[str, Any] | None:
-    found = [entry for entry in [*manifest["inputs"], *manifest["outputs"]] if entry["dataset"] == name]
-    return found[-1] if found else None
+def _sha256(run: Run, name: str) -> str:
+    entry = run.entry(name)
+    return str((entry and entry["sha256"]) or "")
 
 
 def _find_trainer(run: Run, known: Sequence[Run]) -> Run | None:
@@ -217,13 +217,6 @@ def _find_obstacle(run: FinishedRun) -> str:
         if not run.is_there(name):
             return f"has lost its {name}"
     return ""
-
-
-def _data_files(entry: dict[str, Any]) -> dict[str, str]:
-    """Hashes of an artifact's files by their relative names, without the marker of a complete folder."""
-    from med_lora.datasets.manifest import MARKER
-
-    return {name: sha256 for name, sha256 in entry["files"].items() if name != MARKER}
 
 
 def _exists(place: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from med_lora.errors import InputError
+from med_lora.project_folder import check_project_folder
 
 if TYPE_CHECKING:
     from med_lora.runs.history import Run
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def runs(context: click.Context) -> None:
     """List, name, compare, remove and verify runs; without a command, list them.
 
-    RUN is an id, the beginning of one, a name, or `latest`.
+    RUN is an id, the beginning of one, a name, or `latest`: the newest that is no rerun.
     """
     if context.invoked_subcommand is None:
         context.invoke(list_runs)
@@ -93,13 +94,13 @@ def remove_some(run: Sequence[str], yes: bool, force: bool) -> None:
 
 
 def _show_removal(removal: Removal) -> None:
-    from med_lora.runs.listing import size
+    from med_lora.report_page.wording import show_bytes
 
     run, artifacts = removal.run, removal.artifacts
     goes_on = " It says that it is running: make sure that it is not." if run.status == "unfinished" else ""
-    click.echo(f"{run.label}: {len(artifacts)} artifacts, {size(removal.size)}, and {run.folder}.{goes_on}")
+    click.echo(f"{run.label}: {len(artifacts)} artifacts, {show_bytes(removal.size)}, and {run.folder}.{goes_on}")
     for artifact in artifacts:
-        click.echo(f"  {artifact.folder.relative_to(Path.cwd())} ({size(artifact.size)})")
+        click.echo(f"  {artifact.folder.relative_to(Path.cwd())} ({show_bytes(artifact.size)})")
     if removal.shared:
         click.echo(f"  It stays, since it is not of this run alone: {', '.join(removal.shared)}.")
 
@@ -110,7 +111,7 @@ def _show_removal(removal: Removal) -> None:
 def verify(context: click.Context, run: str) -> None:
     """Repeat RUN, and say whether every artifact is byte-identical, or which is the first that is not.
 
-    The rerun stays in the list; `runs remove` takes it away. The exit code is 1 where an artifact differs.
+    The rerun stays in the list; `runs remove` takes it away. The exit code is 0 only where all are.
     """
     from med_lora.runs.history import find_run
     from med_lora.runs.listing import difference_lines, unknown_code_lines
@@ -127,12 +128,13 @@ def verify(context: click.Context, run: str) -> None:
         found = verify_run(original, repeat_run(Path.cwd(), original))
     for line in verification_lines(original, found):
         click.echo(line)
-    context.exit(1 if found.differing else 0)
+    context.exit(0 if found.succeeded else 1)
 
 
 def _read() -> list[Run]:
     from med_lora.runs.history import read_runs
 
+    check_project_folder(Path.cwd())
     return read_runs(Path.cwd() / "runs")
 
 
@@ -142,3 +144,10 @@ def _one_sentence() -> Iterator[None]:
         yield
     except InputError as error:
         raise click.ClickException(str(error)) from error
+    except BrokenPipeError:  # the reader of the output has gone, which click knows
+        raise
+    except OSError as error:
+        place = error.filename or Path.cwd() / "runs"
+        raise click.ClickException(
+            f"{place} cannot be read or written ({error.strerror or type(error).__name__}); mend that, then try again."
+        ) from error

@@ -14,14 +14,21 @@ from fsspec.implementations.local import LocalFileSystem
 from kedro.io import CachedDataset, MemoryDataset
 from kedro.io.core import AbstractVersionedDataset
 
-from med_lora.datasets import BaseModelDataset, CallCacheDataset, CorpusDataset, EncoderDataset, WorkFolderDataset
+from med_lora.datasets import (
+    BaseModelDataset,
+    CallCacheDataset,
+    CorpusDataset,
+    EncoderDataset,
+    RunsDataset,
+    WorkFolderDataset,
+)
 from med_lora.datasets.base_model import HASHED_FILES, BaseModel, hash_model_file
 from med_lora.datasets.encoder import MODULE_FILES
 from med_lora.datasets.manifest import MARKER
 from med_lora.datasets.raw_folder import RawFolderDataset
 from med_lora.errors import InputError
 from med_lora.runs.hashing import hash_file, hash_together
-from med_lora.runs.manifest import BaseModelEntry, Content
+from med_lora.runs.manifest import MANIFEST, BaseModelEntry, Content
 
 # Changed while a node runs, so they are neither its input nor its output.
 _WORKED_IN = (MemoryDataset, WorkFolderDataset, CallCacheDataset)
@@ -61,6 +68,8 @@ def describe_content(dataset: Any, project: Path, saved: bool = False) -> Conten
     version = None
     if isinstance(dataset, CorpusDataset):
         found = _corpus_files(dataset, project)
+    elif isinstance(dataset, RunsDataset):
+        found = _run_files(dataset, project)
     elif isinstance(dataset, RawFolderDataset):
         found = _files_below(dataset._fs, dataset._path, project)
     elif hasattr(dataset, "_filepath") and hasattr(dataset, "_fs"):
@@ -124,6 +133,15 @@ def _corpus_files(dataset: CorpusDataset, project: Path) -> Files:
     return Files(f"hf://datasets/{hub.id}@{hub.revision}" if hub else place, files)
 
 
+def _run_files(dataset: RunsDataset, project: Path) -> Files:
+    """The manifests of the runs that are compared, which name all that is read of these."""
+    filesystem = LocalFileSystem()
+    manifests = {
+        f"{one.id}/{MANIFEST}": File(filesystem, str(one.run.folder / MANIFEST)) for one in dataset.load().runs
+    }
+    return Files(show_path(filesystem, str(dataset._folder), project), manifests)
+
+
 def _describe_model(dataset: BaseModelDataset, project: Path) -> Content:
     """A model or encoder: what its handle hashed, and each of those files, which is hashed once a process."""
     model = dataset.load()
@@ -145,7 +163,7 @@ def _describe_model(dataset: BaseModelDataset, project: Path) -> Content:
     )
 
 
-def describe_base(model: BaseModel) -> BaseModelEntry:
+def identify_base(model: BaseModel) -> BaseModelEntry:
     """The base model of an experiment; what decides the tokens of one from the hub is asked once it was loaded."""
     tokenizer_sha256 = None
     if model.revision is None or "transformers" in sys.modules:

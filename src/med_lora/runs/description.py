@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from med_lora.report_page.wording import shown_place
 from med_lora.runs.manifest import EnergyEntry, InputEntry, Manifest, NodeEntry, PeakMemoryEntry, read_manifest
 from med_lora.runs.record import RunRecord
 
@@ -30,7 +31,8 @@ def describe_run(run_record: RunRecord, *made_before: Any) -> dict[str, Any]:
 
     Returns:
         JSON values. ``steps`` in the order they ran, each with the run that it was part of; ``seconds`` and ``energy``
-        are sums over them, ``peak_memory`` the largest. ``inputs`` is what no step made, without the single files.
+        are sums over them, ``peak_memory`` the largest. ``inputs`` is what no step made, without the single files. Of
+        absolute paths the last part alone is told, since the report leaves this machine.
         ``note`` names the earlier runs whose manifest is missing, so that their steps are left out.
     """
     manifest = run_record.manifest
@@ -41,8 +43,8 @@ def describe_run(run_record: RunRecord, *made_before: Any) -> dict[str, Any]:
         **{key: manifest[key] for key in ("id", "started", "experiment", "env", "code", "python", "machine")},  # type: ignore[literal-required]
         "rerun_of": manifest["rerun_of"],
         "packages": [(name, manifest["packages"][name]) for name in PACKAGES if name in manifest["packages"]],
-        "base_model": bases[0] if bases else None,
-        "inputs": [{key: value for key, value in entry.items() if key != "files"} for entry in past.inputs()],
+        "base_model": {**bases[0], "id": shown_place(bases[0]["id"])} if bases else None,
+        "inputs": [_describe_input(entry) for entry in past.inputs()],
         "steps": [
             {
                 "step": step.node["name"],
@@ -60,6 +62,11 @@ def describe_run(run_record: RunRecord, *made_before: Any) -> dict[str, Any]:
         "peak_memory": _largest(runs),
         "note": past.note(),
     }
+
+
+def _describe_input(entry: InputEntry) -> dict[str, Any]:
+    told = {key: value for key, value in entry.items() if key != "files"}
+    return told | {"path": shown_place(entry["path"])}
 
 
 class _Past:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from med_lora.parameters.tree import leaves
 from med_lora.runs.history import Run
 
 ABSENT = "(absent)"
-State = Literal["identical", "different", "only in the first", "only in the second"]
+State = Literal["identical", "different", "not hashed", "only in the first", "only in the second"]
 # Of a parameter tree, but no setting: which run is repeated.
 _NO_SETTINGS = frozenset({"rerun_of"})
 
@@ -29,7 +30,7 @@ class ArtifactComparison:
 
     Attributes:
         dataset: its name.
-        state: of all its files together.
+        state: of all its files together; not hashed if either run could not.
         file: the first file that differs, relative to the artifact and empty for an artifact of one file; also empty
             where none does.
         reads_clock: whether its content depends on clock or machine, so that it differs between equal runs.
@@ -44,7 +45,7 @@ class ArtifactComparison:
 def compare_settings(first: Run, second: Run) -> list[Difference]:
     """Keys of the resolved parameter trees with different values, in alphabetical order."""
     trees = [
-        {key: value for key, value in flatten(run.manifest["parameters"]).items() if key not in _NO_SETTINGS}
+        {key: value for key, value in leaves(run.manifest["parameters"]) if key not in _NO_SETTINGS}
         for run in (first, second)
     ]
     return _compare(*trees)
@@ -58,7 +59,7 @@ def compare_surroundings(first: Mapping[str, Any], second: Mapping[str, Any]) ->
             {"python": first.get("python"), **(first.get("packages") or {})},
             {"python": second.get("python"), **(second.get("packages") or {})},
         ),
-        "machine": _compare(flatten(first.get("machine") or {}), flatten(second.get("machine") or {})),
+        "machine": _compare(dict(leaves(first.get("machine") or {})), dict(leaves(second.get("machine") or {}))),
     }
 
 
@@ -93,7 +94,9 @@ def _compare_artifacts(
         return ArtifactComparison(
             name, "only in the second" if before is None else "only in the first", "", reads_clock
         )
-    if _identify(before) == _identify(after):
+    if None in (before["sha256"], after["sha256"]):
+        return ArtifactComparison(name, "not hashed", "", reads_clock)
+    if before["sha256"] == after["sha256"]:
         return ArtifactComparison(name, "identical", "", reads_clock)
     files = sorted(before["files"].keys() | after["files"].keys())
     differing = [file for file in files if before["files"].get(file) != after["files"].get(file)]
@@ -101,26 +104,9 @@ def _compare_artifacts(
 
 
 def same_pairs(first: Run, second: Run) -> bool | None:
-    """Whether both runs were evaluated on the same test pairs; None if one was not evaluated."""
-    hashes = [_hash_of(run, "test") for run in (first, second)]
+    """Whether both runs were evaluated on the same test pairs; None if one has none with a hash."""
+    hashes = [entry["sha256"] if (entry := run.entry("test")) else None for run in (first, second)]
     return None if None in hashes else hashes[0] == hashes[1]
-
-
-def _hash_of(run: Run, dataset: str) -> str | None:
-    entries = [*run.manifest["outputs"], *run.manifest["inputs"]]
-    return next((_identify(entry) for entry in entries if entry["dataset"] == dataset), None)
-
-
-def flatten(tree: Mapping[Any, Any], parent: str = "") -> dict[str, Any]:
-    """Values by dotted key; an empty mapping and a list are values."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        path = f"{parent}{key}"
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{path}.")
-        else:
-            flat[path] = value
-    return flat
 
 
 def _compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:

@@ -14,7 +14,8 @@ from med_lora.runs.manifest import MANIFEST, write_text
 
 LATEST = "latest"
 _NAME_FILE = "name.txt"
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+# What `--params comparison.runs=NAME` and a command line take for a text.
+_NAME = re.compile(r"(?!(true|false|null|yes|no|on|off)$)[a-z][a-z0-9._-]*", re.IGNORECASE | re.ASCII)
 _NEEDED = ("id", "status", "experiment", "started", "parameters", "inputs", "outputs")
 
 
@@ -44,6 +45,18 @@ class Run:
         """``finished``, ``failed``, or ``unfinished`` for a run that goes on or was cut off: no file tells which."""
         status: str = self.manifest["status"]
         return "unfinished" if status == "running" else status
+
+    def entry(self, name: str) -> dict[str, Any] | None:
+        """The record of an artifact: the one that the run wrote, or else the one that it read last; None for neither.
+
+        A run may read more than one, as that of another run that it goes on from.
+        """
+        found = [entry for entry in [*self.manifest["inputs"], *self.manifest["outputs"]] if entry["dataset"] == name]
+        return found[-1] if found else None
+
+    def maker(self, name: str) -> dict[str, Any] | None:
+        """The record of the node of this run that made a dataset; None if none did."""
+        return next((node for node in self.manifest["nodes"] if name in node["outputs"]), None)
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -76,7 +89,7 @@ def _read_name(folder: Path) -> str:
 
 
 def find_run(runs: Sequence[Run], text: str) -> Run:
-    """The run with the id or name ``text``, whose id begins with it, or the newest for ``latest``.
+    """The run with the id or name ``text``, whose id begins with it, or the newest that is no rerun for ``latest``.
 
     Raises:
         InputError: if no run or more than one matches.
@@ -84,8 +97,9 @@ def find_run(runs: Sequence[Run], text: str) -> Run:
     for run in runs:
         if text and text in (run.id, run.name):
             return run
-    if text == LATEST and runs:
-        return max(runs, key=lambda run: run.id)
+    originals = [run for run in runs if not run.manifest.get("rerun_of")]
+    if text == LATEST and originals:
+        return max(originals, key=lambda run: run.id)
     matches = [run for run in runs if text and run.id.startswith(text)]
     if len(matches) == 1:
         return matches[0]
@@ -100,11 +114,14 @@ def name_run(runs: Sequence[Run], run: Run, name: str) -> None:
     """Write down what a person calls ``run``; an earlier name is replaced.
 
     Raises:
-        InputError: if the name has other characters than letters, digits, ``.``, ``_`` and ``-``, if another run has
-            it, or if it would hide an id.
+        InputError: if the name does not begin with a letter, has other characters than letters, digits, ``.``, ``_``
+            and ``-``, or is a word that YAML takes for a value; if another run has it, or if it would hide an id.
     """
     if not _NAME.fullmatch(name):
-        raise InputError(f"The name {name!r} may consist of letters, digits, '.', '_' and '-' alone; choose another.")
+        raise InputError(
+            f"The name {name!r} must begin with a letter, consist of letters, digits, '.', '_' and '-' alone, and be "
+            "no YAML word such as true or null; choose another."
+        )
     if name == LATEST or any(other.id.startswith(name) for other in runs):
         raise InputError(
             f"The name {name!r} already means a run, as `latest` or the beginning of an id; choose another."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from med_lora.errors import InputError
+from med_lora.report_page.wording import show_bytes, show_seconds
 from med_lora.runs.differences import (
     Difference,
+    State,
     compare_inputs,
     compare_outputs,
     compare_settings,
@@ -21,7 +25,7 @@ from med_lora.runs.history import Run
 WIDTH = 100
 _INDENT = "  "
 # Columns of the list with their widths; an id has 24 characters.
-_COLUMNS = {"run": 24, "started (UTC)": 16, "experiment": 22, "env": 10, "status": 10, "took": 8}
+_COLUMNS = {"run": 24, "started (UTC)": 16, "experiment": 19, "env": 10, "status": 10, "took": 11}
 _MEASURES = {"perplexity": "perplexity", "rougeL": "ROUGE-L"}
 
 
@@ -32,7 +36,7 @@ def list_lines(runs: Sequence[Run], long: bool = False) -> Iterator[str]:
         manifest = run.manifest
         started = manifest["started"][:16].replace("T", " ")
         values = [run.label, started, manifest["experiment"], manifest.get("env") or "", run.status]
-        yield _row([*values, duration(manifest.get("seconds"))])
+        yield _row([*values, show_seconds(manifest.get("seconds"))])
         if long:
             yield from _details(run)
         else:
@@ -67,7 +71,7 @@ def _details(run: Run) -> Iterator[str]:
         "id": run.id,
         "machine": (manifest.get("machine") or {}).get("kind") or "unknown",
         "pipelines": ", ".join(manifest.get("pipelines") or []),
-        "artifacts": f"{len(manifest['outputs'])}, {size(sum(entry['bytes'] for entry in manifest['outputs']))}",
+        "artifacts": f"{len(manifest['outputs'])}, {show_bytes(sum(entry['bytes'] for entry in manifest['outputs']))}",
         "": _remark(run),
     }
     for key, value in facts.items():
@@ -75,25 +79,6 @@ def _details(run: Run) -> Iterator[str]:
             f"{key + ': ' if key else ''}{value}", WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT
         )
     yield ""
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them; empty for a run that did not end."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
 
 
 def compare_lines(project: Path, first: Run, second: Run) -> Iterator[str]:
@@ -137,7 +122,7 @@ def _show(value: Any) -> str:
 
 def _pairs_line(same: bool | None) -> str:
     if same is None:
-        return "test pairs: at least one of the runs has none."
+        return "test pairs: at least one of the runs has recorded none."
     if same:
         return "test pairs: the same."
     return "test pairs: different, so that the figures are not of the same questions."
@@ -153,11 +138,18 @@ def _figure_lines(project: Path, first: Run, second: Run) -> Iterator[str]:
 
 
 def read_figures(project: Path, run: Run) -> dict[str, str]:
-    """Perplexity and ROUGE-L of both arms with their intervals, from the run's headline if it is still there."""
-    paths = [entry["path"] for entry in run.manifest["outputs"] if entry["dataset"] == "headline"]
-    if not paths or "://" in paths[0] or not (project / paths[0]).is_file():
+    """Perplexity and ROUGE-L of both arms with their intervals, from the run's headline if it is still there.
+
+    Raises:
+        InputError: if it is not as the run recorded it.
+    """
+    entry = run.entry("headline")
+    if entry is None or not entry["files"] or "://" in entry["path"] or not (project / entry["path"]).is_file():
         return {}
-    headline = json.loads((project / paths[0]).read_text(encoding="utf-8"))
+    content = (project / entry["path"]).read_bytes()
+    if hashlib.sha256(content).hexdigest() != entry["files"].get(""):
+        raise InputError(f"{entry['path']} was changed since the run {run.id} wrote it; bring it back, or delete it.")
+    headline = json.loads(content)
     figures = {}
     for measure, shown in _MEASURES.items():
         for arm in ("base", "tuned"):
@@ -170,7 +162,7 @@ def read_figures(project: Path, run: Run) -> dict[str, str]:
 
 def _output_lines(first: Run, second: Run) -> Iterator[str]:
     outputs = compare_outputs(first, second)
-    states = ("identical", "different", "only in the first", "only in the second")
+    states = get_args(State)
     counts = {state: [one for one in outputs if one.state == state] for state in states}
     yield "outputs: " + (", ".join(f"{len(found)} {state}" for state, found in counts.items() if found) or "none")
     for state in states[1:]:

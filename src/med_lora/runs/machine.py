@@ -43,7 +43,10 @@ def describe_machine(device: str, processor_file: Path = Path("/proc/cpuinfo")) 
 @cache  # reading them takes about 0.2 s
 def describe_packages() -> dict[str, str]:
     """Version of every installed Python package, sorted by name."""
-    found = {one.name: one.version for one in distributions() if one.name}
+    found: dict[str, str] = {}
+    for one in distributions():
+        if one.name:
+            found.setdefault(one.name, one.version)  # of two, the one that is imported comes first
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

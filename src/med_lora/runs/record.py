@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from kedro.pipeline.node import Node
 
 from med_lora.errors import InputError
-from med_lora.runs.content import describe_base, describe_content, is_recorded
+from med_lora.runs.content import describe_content, identify_base, is_recorded
 from med_lora.runs.energy import EnergyMeter
 from med_lora.runs.machine import describe_machine, peak_memory
 from med_lora.runs.manifest import (
@@ -30,7 +31,7 @@ from med_lora.runs.manifest import (
     write_text,
 )
 from med_lora.runs.meter import NodeMeter
-from med_lora.runs.rerun import write_rerun
+from med_lora.runs.rerun import COMPARED, write_rerun
 from med_lora.runs.start import start_manifest
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class RunRecord:
         try:
             self._write()
         except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)  # no run has begun
             raise InputError(
                 f"{self.folder / MANIFEST} cannot be written ({error.strerror}); free some space, or make the folder "
                 "writable, since a run leaves its record there."
@@ -98,7 +100,7 @@ class RunRecord:
         with self._lock, self._left_out(node):
             base = self.manifest["base_model"]
             if name == "base_model" and (base is None or base["tokenizer_sha256"] is None):
-                self.manifest["base_model"] = describe_base(data)
+                self.manifest["base_model"] = identify_base(data)
             known = {entry["dataset"] for entry in [*self.manifest["inputs"], *self.manifest["outputs"]]}
             if name in known or not is_recorded(dataset):
                 return
@@ -107,7 +109,7 @@ class RunRecord:
             if run is not None and not (self.project / RUNS / run / MANIFEST).is_file():
                 run = None
             self.manifest["inputs"].append(InputEntry(dataset=name, **content, run=run))
-            if content["version"] is not None:  # which it pins
+            if content["version"] is not None or name == COMPARED:  # which it pins
                 self._rerun_is_current = False
 
     def end_node(self, node: Node) -> None:
@@ -122,7 +124,7 @@ class RunRecord:
         with self._lock, self._left_out(node):
             self._update_node(node)
             if name == "headline" and isinstance(data, Mapping):
-                self.manifest["headline"] = data.get("sentence")
+                self.manifest["headline"] = data.get("lead")
             if is_recorded(dataset):
                 content = self._describe(name, dataset, saved=True)
                 metadata = (getattr(dataset, "metadata", None) or {}).get("med_lora") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,8 +53,12 @@ def plan_removal(project: Path, run: Run) -> Removal:
     """What would go with ``run``; nothing is deleted.
 
     Raises:
-        InputError: if an artifact lies on another machine, outside of the project, or not in a folder of its version.
+        InputError: if an artifact lies on another machine, outside of the project, or not in a folder of its version,
+            or if the run's record, which goes last, could not be deleted.
     """
+    for folder in (run.folder, run.folder.parent):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{folder} cannot be written; make it writable, then remove {run.label} again.")
     artifacts, shared = [], []
     for entry in run.manifest["outputs"]:
         if entry["version"] is None:
@@ -111,11 +116,23 @@ def remove(removal: Removal) -> None:
     """Delete the artifacts, then the folder of the run with its manifest last: until then it is still listed.
 
     What is gone already is passed over, so a removal that was cut off can be repeated.
+
+    Raises:
+        InputError: if something cannot be deleted.
     """
-    for artifact in removal.artifacts:
-        if artifact.folder.exists():
-            shutil.rmtree(artifact.folder)
-    folder = removal.run.folder
+    try:
+        for artifact in removal.artifacts:
+            if artifact.folder.exists():
+                shutil.rmtree(artifact.folder)
+        _delete_record(removal.run.folder)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or removal.run.folder} cannot be deleted ({error.strerror or error}); make its folder "
+            f"writable, then remove {removal.run.label} again: what is gone already is passed over."
+        ) from error
+
+
+def _delete_record(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

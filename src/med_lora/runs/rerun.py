@@ -16,6 +16,8 @@ from med_lora.runs.manifest import MANIFEST, RUNS, Manifest, read_manifest
 # Options of `kedro run` that choose nodes; those of several values are a text with commas in a configuration file.
 SELECTIONS = ("tags", "from_nodes", "to_nodes", "node_names", "from_inputs", "to_outputs", "namespaces")
 
+COMPARED = "runs"  # the dataset of the runs that are compared
+
 
 class _Dumper(yaml.SafeDumper):
     """YAML for OmegaConf, which takes more unquoted words for numbers than YAML 1.1 does."""
@@ -31,8 +33,8 @@ _Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:y
 def write_rerun(manifest: Manifest) -> str:
     """Text of ``rerun.yml``: environment, pipelines, nodes, the whole parameter tree, and the versions that were read.
 
-    Pinned are those that the run loaded and did not write. A run of missing outputs alone names the nodes that ran,
-    since when it is repeated none is missing.
+    Pinned are those that the run loaded and did not write, and the runs that a comparison read. A run of missing
+    outputs alone names the nodes that ran, since when it is repeated none is missing.
     """
     chosen = {key: ",".join(manifest["selection"][key]) for key in SELECTIONS if manifest["selection"].get(key)}
     if manifest["selection"].get("only_missing_outputs") and manifest["nodes"]:
@@ -42,11 +44,22 @@ def write_rerun(manifest: Manifest) -> str:
         "env": manifest["env"],
         "pipelines": ",".join(manifest["pipelines"]),
         **chosen,
-        "params": _escape({**manifest["parameters"], "rerun_of": manifest["id"]}),
+        "params": _escape({**_pin_compared_runs(manifest), "rerun_of": manifest["id"]}),
         "load_versions": ",".join(versions),
     }
     head = f"# Repeats the run {manifest['id']}: kedro run --config={RUNS}/{manifest['id']}/rerun.yml\n"
     return head + yaml.dump({"run": run}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _pin_compared_runs(manifest: Manifest) -> dict[str, Any]:
+    """The parameters, with the ids of the runs that a comparison read: there are more by the time it is repeated."""
+    parameters = manifest["parameters"]
+    compared = [
+        file.partition("/")[0] for one in manifest["inputs"] if one["dataset"] == COMPARED for file in one["files"]
+    ]
+    if not compared:
+        return parameters
+    return {**parameters, "comparison": {**parameters["comparison"], "runs": " ".join(sorted(compared))}}
 
 
 def read_original(project: Path, run: str) -> Manifest:
@@ -70,7 +83,7 @@ def check_inputs(original: Manifest, catalog: Any, project: Path) -> None:
     Artifacts of earlier runs are compared where the catalog still loads that version.
 
     Raises:
-        InputError: naming the first dataset and file that was changed, is missing or is new.
+        InputError: naming the first dataset and file that was changed, is missing, is new or cannot be read.
     """
     for entry in original["inputs"]:
         name = entry["dataset"]
@@ -80,7 +93,14 @@ def check_inputs(original: Manifest, catalog: Any, project: Path) -> None:
         resolve = getattr(dataset, "resolve_load_version", lambda: None)
         if entry["version"] is not None and resolve() != entry["version"]:
             continue
-        difference = _first_difference(entry["files"], describe_content(dataset, project)["files"])
+        try:
+            content = describe_content(dataset, project)
+        except OSError as error:
+            raise InputError(
+                f"{name}: {entry['path']} cannot be read ({error.strerror or type(error).__name__}); make it readable, "
+                "or take rerun_of out of the parameters to make a run of its own."
+            ) from error
+        difference = _first_difference(entry["files"], content["files"])
         if difference is not None:
             raise InputError(
                 f"{name}: {entry['path']}{difference} since run {original['id']}; bring the old file back, or take "

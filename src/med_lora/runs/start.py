@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from med_lora.parameters.tree import is_seed, leaves
 from med_lora.runs.code import describe_code
 from med_lora.runs.machine import describe_machine, describe_packages, peak_memory
 from med_lora.runs.manifest import EnergyEntry, Manifest
@@ -44,7 +45,7 @@ def start_manifest(
         python=platform.python_version(),
         packages=describe_packages(),
         machine=describe_machine(parameters["hardware"]["device"]),
-        seeds=dict(find_seeds(parameters)),
+        seeds={key: value for key, value in leaves(parameters) if is_seed(key)},
         base_model=None,
         inputs=[],
         outputs=[],
@@ -56,14 +57,7 @@ def start_manifest(
     )
 
 
-def find_seeds(parameters: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, int | None]]:
-    """Every parameter whose key is ``seed`` or ends with it, with its path by dots."""
-    for key, value in parameters.items():
-        if isinstance(value, Mapping):
-            yield from find_seeds(value, f"{place}{key}.")
-        elif str(key).endswith("seed"):
-            yield f"{place}{key}", value
-
-
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple | set) else value
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -21,7 +21,7 @@ class Verification:
     Attributes:
         rerun: the new run.
         identical: datasets with the same bytes, in the order in which the first run saved them.
-        differing: those with others, or that the rerun did not write, in the same order.
+        differing: those with others, that the rerun did not write, or that either did not hash, in the same order.
         not_compared: datasets whose content depends on clock, machine or earlier runs.
     """
 
@@ -30,11 +30,16 @@ class Verification:
     differing: list[ArtifactComparison]
     not_compared: list[str]
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether something was compared, and all of it is identical."""
+        return bool(self.identical) and not self.differing
+
 
 def compare_with_here(project: Path, run: Run) -> dict[str, list[Difference]]:
     """How code, packages and machine of ``run`` differ from those of this process.
 
-    Threads are left out: a run sets them itself.
+    Threads are left out: a run sets them itself, so those of the rerun are compared when it has ended.
     """
     from med_lora.runs.code import describe_code
     from med_lora.runs.machine import describe_machine, describe_packages
@@ -91,17 +96,30 @@ def verify_run(run: Run, rerun: Run) -> Verification:
 
 
 def verification_lines(run: Run, found: Verification) -> Iterator[str]:
-    """What was not compared; then that all is identical, or what is the first that is not, and where to look."""
+    """What was not compared; that all is identical, or what is the first that is not; what becomes of the rerun."""
+    threads = [(one.manifest.get("machine") or {}).get("threads") for one in (run, found.rerun)]
+    if threads[0] != threads[1]:
+        yield f"The run computed with {threads[0]} threads and the rerun with {threads[1]}, which can change a result."
     if found.not_compared:
         yield f"Not compared, since they depend on clock, machine or earlier runs: {', '.join(found.not_compared)}."
     total = len(found.identical) + len(found.differing)
-    if not found.differing:
+    if not total:
+        yield "Nothing could be compared."
+    elif not found.differing:
         yield f"All {total} artifacts of {run.label} are byte-identical in its rerun {found.rerun.id}."
-        return
+    else:
+        yield from _difference_lines(run, found)
+    yield "The rerun is now the newest version of what it wrote, which runs of other pipelines read next;"
+    yield f"python -m med_lora runs remove {found.rerun.id} takes it away."
+
+
+def _difference_lines(run: Run, found: Verification) -> Iterator[str]:
     first = found.differing[0]
     file = f", file {first.file}" if first.file else ""
-    what = "is missing" if first.state == "only in the first" else "differs"
+    whats = {"only in the first": "that is missing in", "not hashed": "without a hash in the run or in"}
+    what = whats.get(first.state, "that differs in")
     names = ", ".join(artifact.dataset for artifact in found.differing)
-    yield f"{first.dataset}{file} is the first artifact that {what} in the rerun {found.rerun.id}."
-    yield f"{len(found.differing)} of {total} do: {names}."
+    yield f"{first.dataset}{file} is the first artifact {what} the rerun {found.rerun.id}."
+    total = len(found.identical) + len(found.differing)
+    yield f"{len(found.differing)} of {total} are not known to be byte-identical: {names}."
     yield f"What could explain it: python -m med_lora runs compare {run.id} {found.rerun.id}"

@@ -8,13 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.report_page.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, make_figure
+from med_lora.report_page.figures import BLUE, GREY, make_figure, make_panels, pick_series
 from med_lora.trials.artifacts import describe_choice
 from med_lora.trials.result import TrialResult
 
-COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
-DASHES = ("solid", "dash", "dot", "dashdot")
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 TITLES = {
     "validation_loss": "validation loss (nats per answer token)",
     "rouge_l": "ROUGE-L F1 (0 to 1, mean)",
@@ -37,29 +34,23 @@ def draw_slices(ranked: Sequence[TrialResult], what: str) -> Any:
     finished = [result for result in ranked if result.value is not None]
     best = finished[0]
     keys = list(best.settings)
-    traces = [trace for place, key in enumerate(keys) for trace in _slice(finished, key, place, what)]
     subtitle = f"n = {len(finished)} {what}s, {best.pairs} validation pairs each; {best.direction} is better"
     caption = f"Best {what}: {best.name}. {' '.join(describe_choice(ranked))}"
-    figure = make_figure(traces, "Objective by setting", subtitle, caption)
     columns, rows = min(len(keys), _COLUMNS), math.ceil(len(keys) / _COLUMNS)
     height = rows * _PANEL + (rows - 1) * _GAP
+    figure = make_panels(
+        [_slice(finished, key, what, first=not place) for place, key in enumerate(keys)],
+        ("Objective by setting", subtitle, caption),
+        **{"rows": rows, "cols": columns, "horizontal_spacing": 0.1, "vertical_spacing": _GAP / height},
+    )
     for place, key in enumerate(keys):
         row, column = divmod(place, columns)
-        left, top = column / columns, 1 - row * (_PANEL + _GAP) / height
-        number = "" if place == 0 else str(place + 1)
-        x_axis = {
-            "title": {"text": key.replace(".", ".<br>")},
-            "domain": [left, left + 0.85 / columns],
-            "anchor": f"y{number}",
-        }
-        y_axis: dict[str, Any] = {"domain": [top - _PANEL / height, top], "anchor": f"x{number}"}
-        if column == 0:
-            # in two lines: one is longer than a panel is high
-            y_axis["title"] = {"text": TITLES[best.objective].replace(" (", "<br>(")}
-        matches = {} if place == 0 else {"matches": "y"}
-        figure.update_layout({f"xaxis{number}": x_axis | _scale(finished, key), f"yaxis{number}": y_axis | matches})
-    figure.update_layout(height=height + 260, margin_t=150, margin_b=110)
-    return figure
+        where = {"row": row + 1, "col": column + 1}
+        figure.update_xaxes(title_text=key.replace(".", ".<br>"), **_scale(finished, key), **where)
+    # in two lines: one is longer than a panel is high
+    figure.update_yaxes(title_text=TITLES[best.objective].replace(" (", "<br>("), col=1)
+    figure.update_yaxes(matches="y")
+    return figure.update_layout(height=height + 260, margin_t=150, margin_b=110)
 
 
 def draw_losses(histories: pd.DataFrame) -> Any:
@@ -75,8 +66,8 @@ def draw_losses(histories: pd.DataFrame) -> Any:
     for place, (name, rows) in enumerate(losses.groupby("name", sort=False)):
         ordered = rows.sort_values("step")
         last[str(name)] = float(ordered["value"].iloc[-1])
-        line = {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[place % len(DASHES)]}
-        marker = {"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8}
+        look = pick_series(place)
+        line, marker = {"color": look.colour, "dash": look.dash}, {"symbol": look.symbol, "size": 8}
         steps, values = ordered["step"].tolist(), ordered["value"].tolist()
         traces.append(go.Scatter(x=steps, y=values, name=str(name), mode="lines+markers", line=line, marker=marker))
     caption = "No validation loss was taken."
@@ -93,10 +84,9 @@ def draw_losses(histories: pd.DataFrame) -> Any:
     return figure
 
 
-def _slice(finished: Sequence[TrialResult], key: str, place: int, what: str) -> list[Any]:
+def _slice(finished: Sequence[TrialResult], key: str, what: str, first: bool) -> list[Any]:
     import plotly.graph_objects as go
 
-    number = "" if place == 0 else str(place + 1)
     as_category = _scale(finished, key)["type"] == "category"
     parts = (
         (f"other {what}s", finished[1:], {"color": GREY, "size": 9}),
@@ -111,10 +101,8 @@ def _slice(finished: Sequence[TrialResult], key: str, place: int, what: str) -> 
             marker=marker,
             name=name,
             legendgroup=name,
-            showlegend=place == 0,
+            showlegend=first,
             hovertemplate="%{text}: %{y:.4g}<extra></extra>",
-            xaxis=f"x{number}",
-            yaxis=f"y{number}",
         )
         for name, part, marker in parts
     ]

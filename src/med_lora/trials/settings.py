@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from med_lora.parameters import (
     PromptParams,
     TrainingParams,
 )
+from med_lora.parameters.tree import leaves
 from med_lora.parameters.trials import Setting
 
 SECTIONS = ("model", "prompt", "training", "evaluation")
@@ -95,14 +96,6 @@ def name_of(settings: Mapping[str, Setting], keys: Collection[str] | None = None
     return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}-{_digest(name)}"
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def _check_key(key: str, parameters: TrialParams) -> None:
     section = key.partition(".")[0]
     if key in _FIXED:
@@ -112,7 +105,7 @@ def _check_key(key: str, parameters: TrialParams) -> None:
             f"{key} cannot be a setting of a trial: only trials on the same pairs and machine can be compared; take "
             f"settings of {', '.join(SECTIONS)}."
         )
-    known = dict(_leaves(parameters.model_dump(include=set(SECTIONS))))
+    known = dict(leaves(parameters.model_dump(include=set(SECTIONS))))
     if key not in known:
         raise InputError(f"sweeps and searches know no setting {key}{nearest(key, known.keys() - _FIXED)}")
 

@@ -20,9 +20,10 @@ from med_lora.engine.launch import run_on_ranks
 from med_lora.engine.resume_checks import describe_changes, describe_maker
 from med_lora.errors import InputError
 from med_lora.models.quantisation import check_quantisation
+from med_lora.parameters.tree import leaves
 from med_lora.parameters.trials import Objective, Setting
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
-from med_lora.pipelines.training.job import TrainingJob, describe_job, flatten, train_on_rank
+from med_lora.pipelines.training.job import TrainingJob, describe_job, train_on_rank
 from med_lora.pipelines.training.rows import limit_rows, tokenise_rows
 from med_lora.prompts import PairTokeniser
 from med_lora.provenance import RECORD_FILE, describe_origin, hash_pairs
@@ -164,7 +165,7 @@ def describe_trial(trial: Trial, job: TrainingJob, validation: Split) -> dict[st
     """Flat JSON values of all that decides a trial's result; equal ones mean that it need not be repeated."""
     described = {**job.settings, "objective": trial.objective}
     if trial.objective != "validation_loss":
-        described |= flatten({"evaluation": trial.parameters.evaluation.model_dump()})
+        described |= leaves({"evaluation": trial.parameters.evaluation.model_dump()})
         described["references_sha256"] = hash_pairs(read_pairs(validation, "validation"))
     return describe_maker(described, job.hardware.processes * job.hardware.machines)
 

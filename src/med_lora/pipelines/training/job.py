@@ -29,6 +29,7 @@ from med_lora.models.adapters import attach_adapter, checksums
 from med_lora.models.attach import attach_saved
 from med_lora.models.loading import load_model
 from med_lora.parameters import HardwareParams, ModelParams, TrainingParams
+from med_lora.parameters.tree import leaves
 from med_lora.prompts import IGNORED_LABEL
 
 
@@ -268,18 +269,7 @@ def describe_job(
         "hardware": hardware.model_dump(exclude={"gpu", "rendezvous", "threads"}),
         "start": {"sha256": start and describe_files(start, [WEIGHTS])[WEIGHTS]["sha256"]},
     }
-    return flatten(parts)
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    return dict(leaves(parts))
 
 
 def hash_rows(rows: Sequence[Row]) -> str:
