@@ -25,7 +25,7 @@ from med_lora.pipelines.judge.scores import score_judged
 from med_lora.pipelines.latency.figures import draw_latency
 from med_lora.pipelines.reporting import figures as report
 from med_lora.pipelines.search.figures import draw_history, draw_importance
-from med_lora.report_page.figures import empty_figure, error_bars, make_figure
+from med_lora.report_page.figures import COLOURS, empty_figure, error_bars, fit, make_figure, pick_series, thin
 from med_lora.trials.artifacts import rank_results
 from med_lora.trials.figures import draw_losses, draw_slices
 from tests import recipes
@@ -39,8 +39,8 @@ from tests.trials.test_artifacts import result
 
 CORPORA = {"medquad": {"layout": "medquad", "title": "MedQuAD", "licence": "CC-BY-4.0", "files": "m.zip"}}
 EVALUATION: EvaluationParams = recipes.evaluation(exclude=["answer_cut", "answer_empty"])
-# the pipeline that reads runs/: its figures need runs, which its own tests make
-ELSEWHERE = "comparison"
+# the figures of pipeline comparison need runs, which its own tests make and hold to the same standards
+ELSEWHERE = Path("pipelines", "comparison", "figures")
 
 
 @cache
@@ -164,9 +164,10 @@ def shuffle(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 def find_drawing() -> set[str]:
     """Every public function of a module that draws with the style."""
     found: set[str] = set()
-    for path in Path(med_lora.__file__).parent.rglob("*.py"):
+    package = Path(med_lora.__file__).parent
+    for path in package.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if "from med_lora.report_page.figures import" in text and ELSEWHERE not in path.parts:
+        if "from med_lora.report_page.figures import" in text and path.parent != package / ELSEWHERE:
             found |= set(re.findall(r"^def ((?:draw|plot)_\w+)", text, re.MULTILINE))
     return found
 
@@ -233,3 +234,27 @@ def test_a_point_without_an_interval_has_no_whisker_beside_one_that_has() -> Non
     assert bars["array"] == [1.0, "none"]  # plotly draws null as a whisker of length 0
     assert bars["arrayminus"] == [0.5, "none"]
     assert error_bars([(1.0, float("nan"), float("nan"))]) == {"visible": False}
+
+
+def test_many_series_stay_apart_without_colours() -> None:
+    looks = [pick_series(place) for place in range(98)]
+    assert len({look.symbol for look in looks[:14]}) == 14  # points have no dash
+    assert len({(look.symbol, look.dash) for look in looks}) == 98
+    assert len({look.dash for look in looks[:7]}) == 7  # lines have no symbol
+    assert {look.colour for look in looks} == set(COLOURS)
+
+
+def test_a_long_curve_is_thinned_to_means_of_steps_in_a_row() -> None:
+    assert thin([[1, 2], [3, 4]], 2) == ([[1, 2], [3, 4]], 1)
+    assert thin([[1.0, 2.0, 3.0, 4.0, 5.0], [0.0, 1.0, 0.0, 1.0, 0.5]], 3) == ([[1.5, 3.5, 5.0], [0.5, 0.5, 0.5]], 2)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("short", 1), ("a name of a machine, too long", 2)])
+def test_room_is_left_for_every_line_of_the_legend(name: str, rows: int) -> None:
+    import plotly.graph_objects as go
+
+    def top(names: list[str]) -> float:
+        traces = [go.Scatter(x=[1], y=[1], name=one) for one in names]
+        return float(fit(make_figure(traces, "Heading", "n = 1", "Words."), 300).layout.margin.t)
+
+    assert top([name, "b"]) - top([name]) == 23 * rows  # one trace alone has no legend

@@ -47,7 +47,33 @@ ARM_STYLES = {
     "tuned": ArmStyle(BLUE, "", "diamond", "solid"),
     "control": ArmStyle(GREY, "/", "x", "dot"),
 }
+COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "9px,3px,2px,3px,2px,3px")  # one a colour
+SYMBOLS = (
+    *("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down"),
+    *("cross", "pentagon", "hexagram", "bowtie", "hourglass", "triangle-left", "triangle-right"),
+)
+LEGEND_ROW = 23  # pixels
+_LEGEND_WIDTH, _LEGEND_MARK, _CHARACTER = (
+    250,
+    40,
+    8,
+)  # pixels that a page 400 wide leaves, and what a name takes of them
 Point = Sequence[float]  # a value and the bounds of its interval
+
+
+class Series(NamedTuple):
+    """How one of several lines or kinds of points looks."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+
+def pick_series(place: int) -> Series:
+    """The look of the series at a place from 0: no two of the first 14 share a symbol, nor of 98 symbol and dash."""
+    dash = place % len(SYMBOLS) + place // len(SYMBOLS)
+    return Series(COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)], DASHES[dash % len(DASHES)])
 
 
 def make_figure(traces: Sequence[Any], heading: str, subtitle: str, caption: str) -> Any:
@@ -82,6 +108,44 @@ def make_panels(traces: Sequence[Sequence[Any]], texts: tuple[str, str, str], **
         row, column = divmod(place, subplots["cols"])
         figure.add_traces(list(of_panel), rows=row + 1, cols=column + 1)
     return figure
+
+
+def fit(figure: Any, body: int, heads: int = 0) -> Any:
+    """Give a figure its height, and room above for subtitle, legend and heads as a page 400 pixels wide breaks them.
+
+    Args:
+        figure: with its traces and its heading.
+        body: pixels of the panels and of what is below them.
+        heads: pixels of the heads of panels.
+    """
+    legend_top = 48 + 19 * (1 + (figure.layout.title.subtitle.text or "").count("<br>"))
+    shown = [trace for trace in figure.data if trace.name and trace.showlegend is not False]
+    is_named = len(shown) > 1 or any(trace.showlegend for trace in shown)
+    names = [trace.name for trace in shown] if is_named and figure.layout.showlegend is not False else []
+    widest = max((len(name) for name in names), default=0)
+    in_a_row = max(1, _LEGEND_WIDTH // (_LEGEND_MARK + _CHARACTER * widest))
+    top = legend_top + LEGEND_ROW * math.ceil(len(names) / in_a_row) + 14 + heads
+    legend = {"x": 0, "xref": "container", "y": 1 - legend_top / (top + body), "yref": "container", "yanchor": "top"}
+    return figure.update_layout(height=top + body, margin_t=top, legend=legend)
+
+
+def thin(columns: Sequence[Sequence[float]], most: int) -> tuple[list[list[float]], int]:
+    """At most so many points of a curve: means of equally many in a row, and how many (1 where nothing is left out).
+
+    Args:
+        columns: coordinates, such as x and y, of the same points in order.
+        most: points that are kept.
+    """
+    import numpy as np
+
+    length = len(columns[0])
+    block = math.ceil(length / most) or 1
+    if block == 1:
+        return [list(column) for column in columns], 1
+    starts = np.arange(0, length, block)
+    counts = np.diff(np.append(starts, length))
+    means = [np.add.reduceat(np.asarray(column, dtype=np.float64), starts) / counts for column in columns]
+    return [[float(f"{value:.6g}") for value in column] for column in means], block
 
 
 def empty_figure(heading: str, subtitle: str, caption: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 import sys
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from med_lora.datasets import MlflowRunsDataset
+from med_lora.datasets import MlflowRunsDataset, RunsDataset
 from med_lora.errors import InputError
 from med_lora.pipelines.comparison import create_pipeline
+from med_lora.pipelines.comparison.exports import export_to_mlflow
 
 from .made_runs import compare_runs, make_run
 
@@ -34,6 +36,19 @@ def select(project: Path, statement: str) -> list[tuple[Any, ...]]:
 def test_the_node_is_there_only_where_it_is_asked_for() -> None:
     assert "mlflow_export" not in create_pipeline().all_outputs()
     assert "mlflow_export" in create_pipeline(mlflow=True).all_outputs()
+
+
+def test_folder_of_a_model_and_system_text_stay_here(project: Path) -> None:
+    manifest = project / "runs" / FIRST / "manifest.json"
+    run = json.loads(manifest.read_text())
+    run["parameters"]["prompt"] = {"template": "plain", "system": "You answer for ward 7."}
+    run["parameters"]["model"]["id"] = "/home/jane/models/tiny"
+    manifest.write_text(json.dumps(run))
+    tables = compare_runs(project, "compared_runs", "run_means")
+    exports = export_to_mlflow(RunsDataset(filepath=str(project / "runs")).load(), **tables)
+    params = next(export["params"] for export in exports if export["run_id"] == FIRST)
+    assert (params["model.id"], params["prompt.template"]) == ("tiny", "plain")
+    assert not any(text in json.dumps(exports) for text in ("ward 7", "/home/jane"))
 
 
 def test_a_missing_mlflow_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_one_panel_a_rating_with_its_correlation() -> None:
     assert len({trace.marker.symbol for trace in figure.data}) == 2  # not by colour alone
     found = correlate_tracks(gather_tracks(*texts, *judged, *rated), evaluation()).iloc[0]
     heads = [annotation.text for annotation in figure.layout.annotations]
-    assert heads[0].startswith(f"Judge: accuracy, n = 20<br>ρ = {found['spearman']:.2f} [".replace("-", "−"))
+    assert heads[0].startswith(f"Judge:<br>accuracy<br>n = 20<br>ρ = {found['spearman']:.2f}<br>[".replace("-", "−"))
     assert len(heads) == 3
     assert "n = 20 test pairs" in figure.layout.title.subtitle.text
     assert figure.layout.xaxis.zeroline
@@ -71,10 +71,21 @@ def test_the_caption_does_not_count_ratings_that_are_not_believed() -> None:
     assert neither == "Scores of the judge on accuracy, relevance are not believed and not counted."
 
 
+def test_the_caption_says_that_only_ratings_that_are_not_believed_have_a_correlation() -> None:
+    texts, judged = draw_tracks(20, 1)
+    tracks = gather_tracks(*texts, *judged)
+    found = correlate_tracks(tracks, evaluation())
+    numbers = ["spearman", "low", "high", "p_holm"]
+    found.loc[found["second"] == "judge_relevance", numbers] = np.nan
+    summary = {"nothing_said": ["judge_accuracy"], "floors_unclear": []}
+    caption = draw_divergence(tracks, found, evaluation(), summary).layout.meta["caption"]
+    assert caption.startswith("No rating that is believed has a rank correlation. Scores of the judge on accuracy")
+
+
 def test_without_rouge_the_first_text_metric_is_drawn() -> None:
     texts, judged = draw_tracks(8, 3)
     figure = draw(texts._replace(metrics=texts.metrics[texts.metrics["name"] == "bleu"]), judged)
-    assert figure.layout.xaxis.title.text == "BLEU, tuned − base"
+    assert figure.layout.xaxis.title.text == "BLEU,<br>tuned − base"
 
 
 @pytest.mark.filterwarnings("error")

@@ -50,7 +50,7 @@ def test_means_have_the_intervals_of_their_items(scores: pd.DataFrame) -> None:
 
 def test_axis_and_heading_state_unit_n_judge_and_the_verdict_on_it(scores: pd.DataFrame) -> None:
     figure = draw(scores)
-    assert figure.layout.xaxis.title.text == "score (points, 1 to 5, mean over pairs)"
+    assert figure.layout.xaxis.title.text == "score (points, 1 to 5,<br>mean over pairs)"
     assert tuple(figure.layout.xaxis.range) == (0.8, 5.2)
     subtitle = figure.layout.title.subtitle.text.replace("<br>", " ")
     assert subtitle == "n = 12 test pairs; judge judge-4; whiskers are 95 % intervals"

@@ -30,8 +30,13 @@ COLUMNS = [
         if not name.startswith(_DROPPED) and name not in ("reference", "arm", "metric")
     ),
 ]
-_VERDICTS = {"improved": "arm better", "worsened": "reference better", "unclear": "not told apart"}
-NOT_TESTED = "not tested"
+ARM_BETTER, REFERENCE_BETTER, NOT_TOLD_APART, NOT_TESTED = (
+    "arm better",
+    "reference better",
+    "not told apart",
+    "not tested",
+)
+_VERDICTS = {"improved": ARM_BETTER, "worsened": REFERENCE_BETTER, "unclear": NOT_TOLD_APART}
 
 
 def contrast_runs(
@@ -73,7 +78,6 @@ def contrast_runs(
     rows += _list_other_tests(tuned)
     table = tabulate_contrasts(rows).assign(test_set=[row["test_set"] for row in rows])
     labels = dict(zip(compared_runs["run"], compared_runs["label"], strict=True))
-    table["note"] = [_name_arms(str(note), labels) for note in table["note"].fillna("")]
     for side in ("reference", "arm"):
         table[side] = [str(name).removesuffix("/tuned") for name in table[side]]
         table[f"{side}_label"] = [labels[run] for run in table[side]]
@@ -138,7 +142,7 @@ def _compare(
         # with the columns of these contrasts alone: other arms would be taken for null controls
         used = {name for contrast in named for name in contrast}
         own = items.loc[:, items.columns.get_level_values(0).isin(used)]
-        found, _ = compare_items(own, metrics, named, groups, evaluation)
+        found, _ = compare_items(own, metrics, named, groups, evaluation, ratios=False)
         for pair, contrast in zip(pairs, named, strict=True):
             rows[pair] = [row for row in found if (row["reference"], row["arm"]) == tuple(contrast)]
     listed = []
@@ -146,16 +150,6 @@ def _compare(
         listed += rows[first, second]
         listed += [_empty_row(first, second) | {"metric": name, "note": reason} for name, reason in reasons.items()]
     return listed
-
-
-def _name_arms(note: str, labels: Mapping[str, str]) -> str:
-    """A note with labels for arms, without remarks on ratios, which the table does not have."""
-    kept = "; ".join(
-        part for part in note.split("; ") if "mean of ratios" not in part and "relative change" not in part
-    )
-    for run, label in labels.items():
-        kept = kept.replace(arm_name(run, "tuned"), label)
-    return kept
 
 
 def _list_other_tests(tuned: pd.DataFrame) -> list[dict[str, Any]]:

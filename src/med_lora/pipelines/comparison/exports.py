@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from med_lora.datasets.runs import FinishedRuns
-from med_lora.pipelines.comparison.runs import find_node
-from med_lora.pipelines.comparison.settings import read_seeds, read_settings
+from med_lora.pipelines.comparison.settings import Settings, read_seeds, read_settings
 from med_lora.pipelines.comparison.tables import restore_texts
+from med_lora.report_page.wording import shown_place
 
 Export = dict[str, Any]
+_OWN_TEXT = ("prompt.system",)
 
 
 def export_to_mlflow(runs: FinishedRuns, compared_runs: pd.DataFrame, run_means: pd.DataFrame) -> list[Export]:
@@ -19,8 +20,8 @@ def export_to_mlflow(runs: FinishedRuns, compared_runs: pd.DataFrame, run_means:
 
     Returns:
         run_id, name (its label), experiment, started (UTC, as the manifest has it), seconds (of the whole run), params
-        (settings and seeds, as texts), metrics ("<arm>_<metric>" and bounds; seconds of training), tags (machine,
-        code, packages' versions that shape numbers).
+        (settings and seeds, as texts, without the system text, and of folders the last part), metrics
+        ("<arm>_<metric>" and bounds; seconds of training), tags (machine, code, packages' versions that shape numbers).
     """
     described = {str(row["run"]): row for row in restore_texts(compared_runs).to_dict("records")}
     run_means = restore_texts(run_means)
@@ -34,7 +35,7 @@ def export_to_mlflow(runs: FinishedRuns, compared_runs: pd.DataFrame, run_means:
         for found in own.to_dict("records"):
             name = f"{found['arm']}_{found['metric']}"
             metrics |= {name: found["mean"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
-        trained = find_node(run, "training_history")
+        trained = run.run.maker("training_history")
         if trained:
             metrics["training_seconds"] = trained["seconds"]
         code = run.manifest["code"]
@@ -45,7 +46,7 @@ def export_to_mlflow(runs: FinishedRuns, compared_runs: pd.DataFrame, run_means:
                 "experiment": run.manifest["experiment"],
                 "started": run.manifest["started"],
                 "seconds": run.manifest["seconds"],
-                "params": {key: str(value) for key, value in (read_settings(run) | read_seeds(run)).items()},
+                "params": _tell(read_settings(run) | read_seeds(run)),
                 "metrics": {key: float(value) for key, value in metrics.items() if pd.notna(value)},
                 "tags": {
                     "machine": row["machine"],
@@ -58,3 +59,9 @@ def export_to_mlflow(runs: FinishedRuns, compared_runs: pd.DataFrame, run_means:
             }
         )
     return exports
+
+
+def _tell(settings: Settings) -> dict[str, str]:
+    """Settings as they leave this machine: no text of people's own, and no place of a model."""
+    told = {key: str(value) for key, value in settings.items() if key not in _OWN_TEXT}
+    return told | {key: shown_place(value) for key, value in told.items() if key.endswith(".id")}

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from med_lora.parameters import ComparisonParams, EvaluationParams
-from med_lora.pipelines.comparison.contrasts import EVERY_PAIR, NOT_TESTED
+from med_lora.pipelines.comparison.contrasts import ARM_BETTER, EVERY_PAIR, NOT_TESTED, NOT_TOLD_APART, REFERENCE_BETTER
 from med_lora.pipelines.comparison.runs import read_distinct
 from med_lora.report_page.wording import PERCENT_SCALED, interval, number, p_value, percent, title
 
@@ -21,14 +21,14 @@ def state_overview(compared_runs: pd.DataFrame, left_out: Sequence[tuple[str, st
     distinct = read_distinct(compared_runs)
     same = len(compared_runs) - len(distinct)
     parts = [
-        f"{_count(len(compared_runs), 'run')} of {_count(compared_runs['model'].nunique(), 'model')} on "
-        f"{_count(compared_runs['machine'].nunique(), 'machine')} and "
-        f"{_count(compared_runs['test_set'].nunique(), 'test set')}"
+        f"{count_of(len(compared_runs), 'run')} of {count_of(compared_runs['model'].nunique(), 'model')} on "
+        f"{count_of(compared_runs['machine'].nunique(), 'machine')} and "
+        f"{count_of(compared_runs['test_set'].nunique(), 'test set')}"
     ]
     if same:
         parts.append(f"{same} of them repeat{'s' * (same == 1)} another one exactly, and what is repeated counts once")
     if left_out:
-        parts.append(f"{_count(len(left_out), 'finished run')} could not be read and stand at the end")
+        parts.append(f"{count_of(len(left_out), 'finished run')} could not be read and stand at the end")
     return f"{'; '.join(parts)}."
 
 
@@ -44,7 +44,7 @@ def state_contrasts(
             continue
         of_set = run_contrasts[run_contrasts["test_set"] == test_set]
         rows = of_set[(of_set["metric"] == first) & (of_set["verdict"] != NOT_TESTED)].to_dict("records")
-        decided = [row for row in rows if row["verdict"] != "not told apart"]
+        decided = [row for row in rows if row["verdict"] != NOT_TOLD_APART]
         said.append(
             f"Test pairs {test_set} (n = {ranked['n'].max()} in {ranked['groups'].max()} groups), {title(first)}: "
             f"{len(decided)} of {len(rows)} contrasts between tuned models show a difference "
@@ -54,7 +54,7 @@ def state_contrasts(
         said += [_state_difference(row, first) for row in decided[:MOST_NAMED]]
         if len(decided) > MOST_NAMED:
             said.append(f"The other {len(decided) - MOST_NAMED} stand in the table.")
-        said += _state_unclear([row for row in rows if row["verdict"] == "not told apart"], first, evaluation)
+        said += _state_unclear([row for row in rows if row["verdict"] == NOT_TOLD_APART], first, evaluation)
         if len(ranked) > EVERY_PAIR:
             said.append(
                 f"With more than {EVERY_PAIR} runs each is compared with the first-ranked alone. It was picked by "
@@ -81,13 +81,34 @@ def state_controls(leaderboard: pd.DataFrame, comparison: ComparisonParams) -> l
     ]
 
 
+def state_untuned(run_means: pd.DataFrame, compared_runs: pd.DataFrame, comparison: ComparisonParams) -> list[str]:
+    """Tuned models whose mean is no better than that of the base model they were tuned from, metric by metric."""
+    bases = dict(zip(compared_runs["run"], compared_runs["base"], strict=True))
+    signs = run_means["better"].map({"higher": 1, "lower": -1})
+    known = run_means.assign(base=run_means["run"].map(bases), good=signs * run_means["mean"]).dropna(subset="good")
+    tuned, untuned = (known[known["arm"] == arm] for arm in ("tuned", "base"))
+    both = tuned.merge(untuned, on=["base", "metric"], suffixes=("", "_untuned"))
+    said = []
+    for metric in comparison.metrics:
+        part = both[both["metric"] == metric]
+        below = int((part["good"] <= part["good_untuned"]).sum())
+        if below:
+            said.append(f"{title(metric)} ({below} of {len(part)})")
+    if not said:
+        return []
+    return [
+        "Tuned models whose mean is not better than the untuned model's (not tested here; see each run's report): "
+        f"{', '.join(said)}."
+    ]
+
+
 def state_repeats(compared_runs: pd.DataFrame) -> list[str]:
     """What came of runs with equal settings and seeds: whether the machine alone changes anything."""
     said = []
     for _, members in compared_runs.groupby("configuration", sort=True):
         if len(members) < 2:
             continue
-        labels, machines = ", ".join(members["label"]), sorted(set(members["machine"]))
+        labels, machines = "; ".join(members["label"]), sorted(set(members["machine"]))
         where = f"on {machines[0]}" if len(machines) == 1 else f"on {len(machines)} machines ({', '.join(machines)})"
         different = len(read_distinct(members))
         found = (
@@ -128,7 +149,7 @@ def state_settings(
             for key in (frozenset((one, other)) for one in part["run"] for other in part["run"] if one < other)
             if key in verdicts and _one_curve(part, key)
         ]
-        real = sum(row["verdict"] in ("arm better", "reference better") for row in tested)
+        real = sum(row["verdict"] in (ARM_BETTER, REFERENCE_BETTER) for row in tested)
         values = ", ".join(str(value) for value in dict.fromkeys(part["value"]))
         said.append(
             f"{setting} ({values}), test pairs {test_set}: {real} of {len(tested)} contrasts between runs "
@@ -142,12 +163,12 @@ def _one_curve(part: pd.DataFrame, pair: frozenset[str]) -> bool:
 
 
 def _state_difference(row: dict[Any, Any], metric: str) -> str:
-    ahead, behind = ("arm", "reference") if row["verdict"] == "arm better" else ("reference", "arm")
+    ahead, behind = ("arm", "reference") if row["verdict"] == ARM_BETTER else ("reference", "arm")
     places = 2 if metric in PERCENT_SCALED | {"perplexity"} else 3
     low, high = sorted(abs(row[f"difference_{end}"]) for end in ("low", "high"))
     return (
         f"{row[f'{ahead}_label']} is better than {row[f'{behind}_label']} by {number(abs(row['difference']), places)} "
-        f"{interval(low, high, places)} (p {p_value(row['p_holm'])}, n = {row['n']})."
+        f"{interval(low, high, places)} in {title(metric)} (p {p_value(row['p_holm'])}, n = {row['n']})."
     )
 
 
@@ -176,5 +197,6 @@ def _state_others(of_set: pd.DataFrame, first: str) -> list[str]:
     return [f"Contrasts with a difference in the other metrics: {', '.join(counts)}."] if counts else []
 
 
-def _count(count: int, noun: str) -> str:
+def count_of(count: int, noun: str) -> str:
+    """A number with its noun: ``1 run``, ``2 runs``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

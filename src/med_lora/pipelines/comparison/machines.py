@@ -9,12 +9,12 @@ import pandas as pd
 
 from med_lora.arms import BARE_ARMS
 from med_lora.datasets.runs import FinishedRun, FinishedRuns
-from med_lora.pipelines.comparison.runs import find_node
 from med_lora.pipelines.comparison.tables import restore_texts
 from med_lora.report_page.records import read_records
 
 TIME_COLUMNS = ["run", "label", "arm", "model", "machine", "seconds", "p95", "n", "measured"]
 ALONE, BATCHED = "one question at a time", "in batches"
+_REUSED = "too few where answers of a run that was cut off were taken over"  # the record does not say how many were
 
 
 def tick_machines(compared_runs: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +36,8 @@ def time_answers(runs: FinishedRuns, compared_runs: pd.DataFrame) -> pd.DataFram
 
     Where the run has a latency probe, the median seconds of one answer at a time; else the seconds of the node that
     wrote the answers by their number, which are those of a batch shared by its answers and may include loading the
-    model. The two are not comparable, so ``measured`` says which it is.
+    model; they are too few where the run went on from answers of one that was cut off. The two are not comparable, so
+    ``measured`` says which it is.
 
     Returns:
         run, label, arm, model, machine, seconds, p95 (of the probe), n (answers), measured.
@@ -60,9 +61,10 @@ def _time_run(run: FinishedRun) -> Iterator[dict[str, Any]]:
         return
     batch = run.manifest["parameters"]["hardware"]["inference_batch_size"]
     for arm in BARE_ARMS:
-        node = find_node(run, f"{arm}_answers")
+        node = run.run.maker(f"{arm}_answers")
         if node is None:
             continue
         scores = run.artifact("scores")
         answers = len(set(scores["id"]))
-        yield {"arm": arm, "measured": f"{BATCHED} of {batch}", "seconds": node["seconds"] / answers, "n": answers}
+        way = f"{BATCHED} of {batch}, {_REUSED}"
+        yield {"arm": arm, "measured": way, "seconds": node["seconds"] / answers, "n": answers}

@@ -105,7 +105,15 @@ def _draw() -> list[Node]:
 
 
 def _report() -> list[Node]:
-    tables = ["runs", "compared_runs", "leaderboard", "study_leaderboard", "run_contrasts", "machine_ticks"]
+    tables = [
+        "runs",
+        "compared_runs",
+        "run_means",
+        "leaderboard",
+        "study_leaderboard",
+        "run_contrasts",
+        "machine_ticks",
+    ]
     tables += ["answer_times", "setting_scores", "seed_spread"]
     inputs = {name: name for name in tables} | {name.removeprefix("params:"): name for name in SHARED}
     inputs |= {f"{name}_figure": f"{name}_figure" for name in FIGURES}

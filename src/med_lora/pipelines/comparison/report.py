@@ -10,6 +10,7 @@ import pandas as pd
 
 from med_lora.datasets.runs import FinishedRuns
 from med_lora.parameters import ComparisonParams, EvaluationParams
+from med_lora.pipelines.comparison.contrasts import ARM_BETTER, REFERENCE_BETTER
 from med_lora.pipelines.comparison.findings import (
     state_contrasts,
     state_controls,
@@ -17,11 +18,12 @@ from med_lora.pipelines.comparison.findings import (
     state_repeats,
     state_seeds,
     state_settings,
+    state_untuned,
 )
 from med_lora.pipelines.comparison.tables import restore_texts
 from med_lora.report_page import render_page
 from med_lora.report_page.records import Record, read_records
-from med_lora.report_page.wording import PERCENT_SCALED, interval, number, p_value, percent, title
+from med_lora.report_page.wording import PERCENT_SCALED, interval, minus, number, percent, show_p, title
 
 MOST_ROWS = 200  # of the contrasts; all of them are in run_contrasts.csv
 
@@ -29,6 +31,7 @@ MOST_ROWS = 200  # of the contrasts; all of them are in run_contrasts.csv
 def write_comparison_report(
     runs: FinishedRuns,
     compared_runs: pd.DataFrame,
+    run_means: pd.DataFrame,
     leaderboard: pd.DataFrame,
     study_leaderboard: pd.DataFrame,
     run_contrasts: pd.DataFrame,
@@ -45,6 +48,7 @@ def write_comparison_report(
     Args:
         runs: of which those left out are listed.
         compared_runs: as ``describe_runs`` returns it; the next tables are those of the pipeline likewise.
+        run_means: one row a model and metric.
         leaderboard: one row a model.
         study_leaderboard: the same in the shape of Patel et al. (2024).
         run_contrasts: tuned models against each other.
@@ -61,6 +65,7 @@ def write_comparison_report(
     findings = [
         *state_contrasts(run_contrasts, leaderboard, comparison, evaluation),
         *state_settings(setting_scores, run_contrasts, comparison),
+        *state_untuned(run_means, compared_runs, comparison),
         *state_controls(leaderboard, comparison),
     ]
     values = {
@@ -91,24 +96,24 @@ def write_comparison_report(
 
 def show_score(row: Record, metric: str) -> str:
     """The mean of a metric: three decimals, or two where it runs to 100."""
-    return number(row[metric], _places(metric))
+    return minus(number(row[metric], _places(metric)))
 
 
 def show_bounds(row: Record, metric: str) -> str:
     """Its interval."""
-    return interval(row[f"{metric}_low"], row[f"{metric}_high"], _places(metric))
+    return minus(interval(row[f"{metric}_low"], row[f"{metric}_high"], _places(metric)))
 
 
 def show_difference(row: Record) -> str:
     """The difference of a contrast with its interval."""
     places = _places(row["metric"])
     bounds = interval(row["difference_low"], row["difference_high"], places)
-    return f"{number(row['difference'], places)} {bounds}".strip()
+    return minus(f"{number(row['difference'], places)} {bounds}".strip())
 
 
-def show_p(value: float) -> str:
-    """A corrected p-value; an en dash where nothing was tested."""
-    return "–" if math.isnan(value) else p_value(value).removeprefix("= ")
+def show_verdict(verdict: str) -> str:
+    """A verdict beside the columns First and Second."""
+    return {REFERENCE_BETTER: "first better", ARM_BETTER: "second better"}.get(verdict, verdict)
 
 
 def show_number(value: Any, places: int = 3) -> str:
@@ -140,6 +145,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "bounds": show_bounds,
     "difference": show_difference,
     "p": show_p,
+    "verdict": show_verdict,
     "number": show_number,
     "whole": show_whole,
     "places": _places,

@@ -78,7 +78,7 @@ def label_runs(runs: Sequence[FinishedRun]) -> dict[str, str]:
         labels[run.id] = run.name or " ".join(parts)
     taken = list(labels.values())
     return {
-        run: label if label not in taken[:place] else f"{label}, {run[5:19]}"
+        run: label if label not in taken[:place] else f"{label} ({run[5:19]})"
         for place, (run, label) in enumerate(labels.items())
     }
 
@@ -98,18 +98,12 @@ def read_distinct(compared_runs: pd.DataFrame) -> pd.DataFrame:
     return table[table["same_as"] == ""]
 
 
-def find_node(run: FinishedRun, output: str) -> dict[str, Any] | None:
-    """The record of the node that wrote a dataset in this run."""
-    found = [node for node in run.manifest["nodes"] if output in node["outputs"]]
-    return found[-1] if found else None
-
-
 def _describe(run: FinishedRun) -> dict[str, Any]:
     given = run.manifest["parameters"]
     training = run.training_manifest["parameters"]["training"]
     lora = training["method"] == "lora"
     base = run.manifest["base_model"] or {}
-    trained = find_node(run, "training_history")
+    trained = run.run.maker("training_history")
     adapter = next((run.find(name) for name in TUNED if run.find(name)), None)
     energy = (run.manifest["energy"] or {}).get("joules")
     return {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from med_lora.datasets.runs import FinishedRun
+from med_lora.parameters.tree import is_seed, leaves
 
 Settings = dict[str, Any]
 # All that scores depend on. Hardware, seeds, names and places of files are apart; intervals are computed anew.
@@ -32,7 +33,7 @@ BASE_WEIGHTS = "base weights"
 def read_settings(run: FinishedRun) -> Settings:
     """Every setting with an effect on scores but seeds, by its dotted key, with short hashes of weights and pairs."""
     flat = _flatten_sections(run)
-    settings = {key: value for key, value in flat.items() if not _is_seed(key) and not key.startswith(_WITHOUT_EFFECT)}
+    settings = {key: value for key, value in flat.items() if not is_seed(key) and not key.startswith(_WITHOUT_EFFECT)}
     weights = (run.manifest["base_model"] or {}).get("sha256") or ""
     return settings | {BASE_WEIGHTS: weights[:8], TRAINING_PAIRS: run.training_sha256("train")[:8]}
 
@@ -40,19 +41,7 @@ def read_settings(run: FinishedRun) -> Settings:
 def read_seeds(run: FinishedRun) -> Settings:
     """The seeds of the sections that scores depend on."""
     flat = _flatten_sections(run)
-    return {key: value for key, value in flat.items() if _is_seed(key)}
-
-
-def flatten(tree: Mapping[str, Any], above: str = "") -> Settings:
-    """Values of a nested mapping by their dotted keys; a list is one value, as JSON."""
-    flat: Settings = {}
-    for name, value in tree.items():
-        key = f"{above}.{name}" if above else str(name)
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, key)
-        else:
-            flat[key] = json.dumps(value, sort_keys=True) if isinstance(value, (list, dict)) else value
-    return flat
+    return {key: value for key, value in flat.items() if is_seed(key)}
 
 
 def find_differing(all_settings: Iterable[Settings]) -> list[str]:
@@ -69,8 +58,8 @@ def is_number(value: Any) -> bool:
 
 def _flatten_sections(run: FinishedRun) -> Settings:
     given, trained = run.manifest["parameters"], run.training_manifest["parameters"]
-    return flatten({name: (trained if name in _TRAINED else given).get(name) for name in _SECTIONS})
-
-
-def _is_seed(key: str) -> bool:
-    return key == "seed" or key.endswith((".seed", "_seed"))
+    sections = {name: (trained if name in _TRAINED else given).get(name) for name in _SECTIONS}
+    return {
+        key: json.dumps(value, sort_keys=True) if isinstance(value, (list, dict)) else value
+        for key, value in leaves(sections)
+    }

@@ -72,7 +72,7 @@ def spread_seeds(runs: FinishedRuns, compared_runs: pd.DataFrame, run_means: pd.
         for metric, part in means.groupby("metric", sort=False):
             found = part["mean"].agg(["mean", "min", "max", "std"])
             rows.append(
-                {"test_set": test_set, "runs": ", ".join(labels[run] for run in members), "seeds": len(part)}
+                {"test_set": test_set, "runs": "; ".join(labels[run] for run in members), "seeds": len(part)}
                 | {"metric": metric, "better": part["better"].iloc[0], "n": part["n"].min(), "mean": found["mean"]}
                 | {"lowest": found["min"], "highest": found["max"], "range": found["max"] - found["min"]}
                 | {"deviation": found["std"]}

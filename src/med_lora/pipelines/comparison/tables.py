@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-# Columns of texts, any of which may be empty; the catalog names them too, so that the name 007 stays one.
-TEXTS = frozenset(
-    {
-        *(
-            "test_set",
-            "run",
-            "arm",
-            "reference",
-            "label",
-            "reference_label",
-            "arm_label",
-            "name",
-            "experiment",
-            "started",
-        ),
-        *("model", "quantisation", "method", "machine", "tokenizer", "same_as", "repeated_on", "training_run"),
-        *(
-            "note",
-            "metric",
-            "family",
-            "better",
-            "verdict",
-            "missing",
-            "signature",
-            "best_control",
-            "seconds_are",
-            "measured",
-        ),
-        *("setting", "kind", "runs"),
-    }
-)
+from med_lora.report_page.records import OFTEN_EMPTY
 
 
 def restore_texts(table: pd.DataFrame) -> pd.DataFrame:
-    """The same table with texts in the columns of texts, "" where the file has nothing."""
-    texts = {str(name): table[name].fillna("").astype(str) for name in table.columns if name in TEXTS}
-    return table.assign(**texts)
+    """The same table with "" where the file has nothing in a column of texts, as ``read_records`` gives it by row.
+
+    The catalog reads as texts all columns that may be empty or look like numbers; notes and the like may be in tables
+    of other makers too.
+    """
+    names = [str(name) for name in table.columns if name in OFTEN_EMPTY or not is_numeric_dtype(table[name])]
+    return table.assign(**{name: table[name].astype(object).fillna("").astype(str) for name in names})

@@ -11,14 +11,14 @@ import pandas as pd
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.divergence.findings import is_shown, read_doubts, tell_correlation
 from med_lora.pipelines.divergence.track_scores import TrackScores
-from med_lora.report_page.figures import BLUE, ORANGE, make_figure
+from med_lora.report_page.figures import BLUE, ORANGE, fit, make_figure, make_panels
 from med_lora.report_page.records import read_records
 from med_lora.report_page.wording import name_axis, percent, title
 
 TEXT_METRIC = "rougeL"  # the one drawn, where it was scored
 STYLES = {"judge": (BLUE, "circle"), "people": (ORANGE, "diamond")}
 COLUMNS = 2  # the heads of three would touch on a narrow page
-PANEL, BETWEEN, MARGIN = 340, 130, 150  # pixels
+PANEL, HEAD, FOOT = 300, 100, 80  # pixels
 
 
 def draw_divergence(
@@ -41,26 +41,26 @@ def draw_divergence(
     subtitle = f"tuned − base of each of n = {most} test pairs; brackets are {percent(evaluation.confidence)} intervals"
     rows = divergence[(divergence["basis"] == "difference") & (divergence["first"] == across)]
     caption = _caption(rows, across, read_doubts(judge_summary), evaluation)
-    figure = make_figure([], "Where tuning helped: do the tracks agree?", subtitle, caption)
+    told = ("Do the tracks agree?", subtitle, caption)
     if not panels:
-        return figure
+        return make_figure([], *told)
     heads = {str(row["second"]): row for row in read_records(rows)}
     lines = math.ceil(len(panels) / COLUMNS)
     columns = min(COLUMNS, len(panels))
-    figure.layout.annotations = ()
-    figure.set_subplots(
-        **{"rows": lines, "cols": columns, "horizontal_spacing": 0.09, "vertical_spacing": BETWEEN / (PANEL * lines)},
+    body = lines * (PANEL + HEAD + FOOT) - HEAD
+    figure = make_panels(
+        [[_points(track_scores, across, name)] for name in panels],
+        told,
+        **{"rows": lines, "cols": columns, "horizontal_spacing": 0.12},
+        vertical_spacing=(HEAD + FOOT) / (body - FOOT) if lines > 1 else 0,
         subplot_titles=[_head(name, heads[name]) for name in panels],
     )
-    for place, name in enumerate(panels):
-        row, column = divmod(place, columns)
-        figure.add_trace(_points(track_scores, across, name), row=row + 1, col=column + 1)
     figure.update_annotations(font_size=14)
-    figure.update_xaxes(title_text=f"{title(across)}, tuned − base", title_font_size=14)
+    figure.update_xaxes(title_text=f"{title(across)},<br>tuned − base", title_font_size=14, nticks=4, tickangle=0)
     figure.update_yaxes(title_text="rating (points), tuned − base", title_font_size=14, col=1)
     figure.update_xaxes(zeroline=True, zerolinecolor="#777777", zerolinewidth=1.5)
     figure.update_yaxes(zeroline=True, zerolinecolor="#777777", zerolinewidth=1.5)
-    return figure.update_layout(height=PANEL * lines + MARGIN, margin_t=MARGIN - 20, showlegend=False)
+    return fit(figure.update_layout(showlegend=False, margin_b=FOOT), body, HEAD)
 
 
 def _points(tracks: TrackScores, across: str, metric: str) -> Any:
@@ -80,7 +80,9 @@ def _points(tracks: TrackScores, across: str, metric: str) -> Any:
 
 def _head(metric: str, row: Mapping[str, Any]) -> str:
     """Name, n and correlation of a panel."""
-    return f"{title(metric)}, n = {row['n']}<br>{tell_correlation(row)}"
+    # rater and interval in lines of their own: beside axis and ρ they reach the next panel's head on a narrow page
+    name = title(metric).replace(": ", ":<br>")
+    return f"{name}<br>n = {row['n']}<br>{tell_correlation(row).replace(' [', '<br>[')}"
 
 
 def _caption(rows: pd.DataFrame, across: str, doubts: Mapping[str, str], evaluation: EvaluationParams) -> str:
@@ -88,6 +90,8 @@ def _caption(rows: pd.DataFrame, across: str, doubts: Mapping[str, str], evaluat
     left_out = f"Scores of the judge on {', '.join(doubted)} are not believed and not counted." if doubted else ""
     believed = rows[~rows["second"].isin(list(doubts))]
     counted = _count_shown(believed, across, evaluation) if len(believed) or not doubted else ""
+    if len(believed) and believed["spearman"].isna().all() and rows["spearman"].notna().any():
+        counted = "No rating that is believed has a rank correlation."
     return " ".join(filter(None, [counted, left_out]))
 
 

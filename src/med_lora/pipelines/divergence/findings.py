@@ -20,6 +20,7 @@ from med_lora.report_page.wording import (
     decimals,
     in_groups,
     interval,
+    minus,
     name_axis,
     number,
     percent,
@@ -134,7 +135,7 @@ def _tell_change(row: Record) -> str:
         return ""
     places = decimals(row)
     text = f"{number(row['difference'], places)} {interval(row['difference_low'], row['difference_high'], places)}"
-    return text.rstrip().replace("-", "−")
+    return minus(text.rstrip())
 
 
 def relate(first: Finding, second: Finding, chance: float) -> str:
@@ -205,7 +206,7 @@ def tell_correlation(row: Mapping[str, Any]) -> str:
     if math.isnan(row["spearman"]):
         return "no correlation"
     bounds = interval(row["low"], row["high"], 2)
-    return f"ρ = {number(row['spearman'], 2)} {bounds}".rstrip().replace("-", "−")
+    return minus(f"ρ = {number(row['spearman'], 2)} {bounds}".rstrip())
 
 
 def is_shown(rows: pd.DataFrame, alpha: float) -> pd.Series:

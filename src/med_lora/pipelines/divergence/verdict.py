@@ -22,7 +22,7 @@ from med_lora.pipelines.divergence.findings import (
     track_of,
 )
 from med_lora.report_page.records import read_records
-from med_lora.report_page.wording import interval, name_axis, number, percent
+from med_lora.report_page.wording import interval, minus, name_axis, number, percent
 
 VERY_STRONG = 0.5  # a correlation that only such are found above
 FLOOR_DOUBTS = {
@@ -137,7 +137,7 @@ def _tell_agreement(judge_agreement: pd.DataFrame | None, doubts: dict[str, str]
     parts = []
     for row in read_records(judge_agreement):
         bounds = interval(row["low"], row["high"], 2)
-        kappa = f"{number(row['quadratic_kappa'], 2)} {bounds}".rstrip().replace("-", "−")
+        kappa = minus(f"{number(row['quadratic_kappa'], 2)} {bounds}".rstrip())
         doubt = ", a score that is not believed" if f"judge_{row['axis']}" in doubts else ""
         parts.append(f"{row['axis']} {kappa} (n = {row['n']}{doubt})")
     return f"Judge and raters on the same answers, quadratic kappa: {', '.join(parts)}."

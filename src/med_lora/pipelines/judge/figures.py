@@ -10,7 +10,7 @@ import pandas as pd
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.judge.candidates import ASKS_FOR_5, EMPTY, GOLD, PADDED, SHUFFLED
 from med_lora.pipelines.judge.scores import CRITERIA, PREFERENCE
-from med_lora.report_page.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, make_figure
+from med_lora.report_page.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, fit, make_figure
 from med_lora.report_page.wording import name_axis, percent, title
 from med_lora.statistics.resampling import resample
 
@@ -26,7 +26,7 @@ STYLES = {
     ASKS_FOR_5: (PURPLE, "triangle-up-open"),
     PADDED: (PURPLE, "square-open"),
 }
-ROW, LEGEND_ROW = 17, 23  # pixels a point, and a line of the legend
+ROW = 17  # pixels a point
 
 
 class Point(NamedTuple):
@@ -57,11 +57,9 @@ def draw_judge(judge_scores: pd.DataFrame, judge_summary: dict[str, Any], evalua
     subtitle = f"{n}; judge {judge_summary['judge']}; whiskers are {percent(evaluation.confidence)} intervals"
     figure = make_figure(traces, "Points given by the judge", subtitle, _caption(points, judge_summary))
     axes = max((len(found) for found in points.values()), default=0)
-    top = 90 + LEGEND_ROW * math.ceil(len(traces) / 2)  # two names stand side by side on a narrow page
-    height = top + 90 + ROW * max(1, axes) * max(1, len(traces))
-    figure.update_layout(height=height, margin_t=top, scattermode="group")
+    fit(figure, 110 + ROW * max(1, axes) * max(1, len(traces))).update_layout(scattermode="group")
     figure.update_xaxes(
-        title_text="score (points, 1 to 5, mean over pairs)", range=[0.8, 5.2], tickvals=[1, 2, 3, 4, 5]
+        title_text="score (points, 1 to 5,<br>mean over pairs)", range=[0.8, 5.2], tickvals=[1, 2, 3, 4, 5]
     )
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure

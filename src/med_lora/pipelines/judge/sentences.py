@@ -12,7 +12,7 @@ from med_lora.pipelines.judge.checks import FLOORS, LOST, MISSING
 from med_lora.pipelines.judge.floors import Floor
 from med_lora.pipelines.judge.scores import PREFERENCE, name_judge
 from med_lora.report_page.records import Record
-from med_lora.report_page.wording import in_groups, interval, name_axis, number, p_value, percent, share, title
+from med_lora.report_page.wording import in_groups, interval, minus, name_axis, number, p_value, percent, share, title
 from med_lora.statistics.power import detectable
 
 Standing = Literal["fails its floor controls", "fails a check", "unclear", "passes its floor controls", "passes"]
@@ -112,7 +112,7 @@ def _tell_row(row: Record, floors: dict[str, Floor]) -> str:
         return f"{name}: not compared{reason}."
     means = f"{number(row['arm_mean'], 2)} against {number(row['reference_mean'], 2)}"
     bounds = interval(row["difference_low"], row["difference_high"], 2)
-    difference = f"difference {number(row['difference'], 2)} {bounds}".rstrip().replace("-", "−")
+    difference = minus(f"difference {number(row['difference'], 2)} {bounds}".rstrip())
     tested = f"n = {row['n']} {in_groups(row)}, Holm p {p_value(row['p_holm'])}"
     return f"{name}: {means}, {difference}, {tested}: {_conclude(row, floors)}."
 

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from med_lora.pipelines.comparison.figures.panels import COLOURS, axes_of, fit, lay_out, shade, shorten
-from med_lora.report_page.figures import make_figure
+from med_lora.pipelines.comparison.figures.panels import HEAD, MOST_NAMED, shorten
+from med_lora.report_page.figures import Series, empty_figure, fit, make_figure, make_panels, pick_series, thin
 from med_lora.report_page.wording import PERCENT_SCALED, title
 
-MOST_POINTS = 300  # of a training curve; of longer ones, equal stretches are averaged
+MOST_POINTS = 300  # of a training curve; of longer ones, means of steps in a row are drawn
 EPOCH_METRICS = ("bleu", "rougeL", "token_accuracy")
+COLUMNS = 2
+_PANEL, _FOOT = 240, 70  # pixels
 _TITLES = {"token_accuracy": "Accuracy of the next token"}
 
 
 def draw_loss_courses(run_histories: pd.DataFrame) -> Any:
-    """Training and validation losses by step, coloured by the rank of the LoRA, as a ``plotly`` figure."""
-    colours = _colour_ranks(run_histories)
+    """Training and validation losses by step, alike for runs of the same rank of the LoRA, as a ``plotly`` figure."""
+    looks = _look_of_ranks(run_histories)
     traces, shown = [], set()
-    for metric, style in (("train_loss", "lines"), ("validation_loss", "lines+markers")):
+    for metric in ("train_loss", "validation_loss"):
         for (_, label), part in run_histories[run_histories["metric"] == metric].groupby(["run", "label"], sort=True):
-            name, colour = colours[_rank_of(part)]
+            name, look = looks[_rank_of(part)]
             validated = metric == "validation_loss"
-            traces.append(_draw_course(part, "step", str(label), style, colour, faint=not validated))
+            traces.append(_draw_course(part, "step", str(label), look, faint=not validated))
             traces[-1].update(name=name, legendgroup=name, showlegend=validated and name not in shown)
             shown |= {name} if validated else set()
-    runs = run_histories["run"].nunique()
-    subtitle = f"n = {runs} runs; thin lines: training batches, with markers: validation"
-    caption = _caption_losses(run_histories)
-    figure = make_figure(traces, "Loss during training", subtitle, caption)
-    figure.update_xaxes(title_text="optimiser step")
+    subtitle = f"n = {run_histories['run'].nunique()} runs; thin lines: training batches, with markers: validation"
+    texts = ("Loss during training", subtitle, _caption_losses(run_histories))
+    if not traces:
+        return empty_figure(*texts)
+    figure = make_figure(traces, *texts)
+    figure.update_xaxes(title_text="optimiser step (number)", tickformat=",")
     figure.update_yaxes(title_text="loss (nats per answer token)")
-    fit(figure, 520)
-    return figure
+    return fit(figure, 380)
 
 
 def draw_epoch_courses(run_histories: pd.DataFrame) -> Any:
@@ -45,51 +47,55 @@ def draw_epoch_courses(run_histories: pd.DataFrame) -> Any:
     """
     there = set(run_histories["metric"])
     metrics = [name for name in EPOCH_METRICS if f"validation_{name}" in there]
-    labels = sorted(set(run_histories["label"][run_histories["metric"].str.startswith("validation_")]))
-    traces: list[Any] = []
-    shown: set[str] = set()
-    for place, metric in enumerate(metrics):
-        for label in labels:
-            part = run_histories[
-                (run_histories["label"] == label) & (run_histories["metric"] == f"validation_{metric}")
-            ]
-            if part.empty:
-                continue
-            scaled = part.assign(value=part["value"] / (100 if metric in PERCENT_SCALED else 1))
-            colour = COLOURS[labels.index(label) % len(COLOURS)] if len(labels) <= len(COLOURS) else COLOURS[0]
-            trace = _draw_course(scaled, "epoch", label, "lines+markers", colour, faint=False)
-            trace.update(name=shorten(label), legendgroup=label, **axes_of(place))
-            traces.append(trace.update(showlegend=label not in shown and len(labels) <= len(COLOURS)))
-            shown.add(label)
-    caption = _caption_epochs(run_histories, metrics)
-    subtitle = f"n = {len(labels)} runs; validation pairs, by epoch"
-    figure = make_figure(traces, "Scores during training", subtitle, caption)
-    if metrics:
-        lay_out(figure, [_title(name) for name in metrics], shared_y=False)
-    figure.update_xaxes(title_text="epoch")
-    fit(figure, 470)
-    figure.layout.yaxis.title.text = "score (0 to 1)"
-    return figure
+    scored = run_histories[run_histories["metric"].isin([f"validation_{name}" for name in metrics])]
+    labels = sorted(set(scored["label"]))
+    texts = (
+        "Scores during training",
+        f"n = {len(labels)} runs; validation pairs, by epoch",
+        _caption_epochs(run_histories, metrics),
+    )
+    if not metrics:
+        return empty_figure(*texts)
+    named: set[str] = set()
+    rows = math.ceil(len(metrics) / COLUMNS)
+    body = rows * (_PANEL + _FOOT + 2 * HEAD) - 2 * HEAD
+    figure = make_panels(
+        [_draw_scores(scored[scored["metric"] == f"validation_{name}"], name, labels, named) for name in metrics],
+        texts,
+        **{"rows": rows, "cols": min(COLUMNS, len(metrics)), "horizontal_spacing": 0.16},
+        vertical_spacing=(_FOOT + 2 * HEAD) / (body - _FOOT) if rows > 1 else 0,
+        subplot_titles=[f"<b>{_title(name).replace(' of the', '<br>of the')}</b>" for name in metrics],
+    )
+    figure.update_annotations(font_size=14)
+    figure.update_xaxes(title_text="epoch (number)", nticks=5, tickangle=0)
+    figure.update_yaxes(nticks=5)
+    figure.update_yaxes(title_text="score (0 to 1)", col=1)
+    return fit(figure, body, 2 * HEAD).update_layout(margin_b=_FOOT)
 
 
-def _draw_course(part: pd.DataFrame, axis: str, label: str, mode: str, colour: str, faint: bool) -> Any:
+def _draw_scores(of_metric: pd.DataFrame, metric: str, labels: Sequence[str], named: set[str]) -> list[Any]:
+    """A curve a run, of which few enough stand in the legend once: those in ``named`` do, to which these are added."""
+    traces = []
+    for label, part in of_metric.groupby("label", sort=True):
+        scaled = part.assign(value=part["value"] / (100 if metric in PERCENT_SCALED else 1))
+        traces.append(_draw_course(scaled, "epoch", str(label), pick_series(labels.index(str(label))), faint=False))
+        in_legend = label not in named and len(labels) <= MOST_NAMED
+        traces[-1].update(name=shorten(str(label)), legendgroup=str(label), showlegend=in_legend)
+        named.add(str(label))
+    return traces
+
+
+def _draw_course(part: pd.DataFrame, axis: str, label: str, look: Series, faint: bool) -> Any:
     import plotly.graph_objects as go
 
-    ordered = part.sort_values(axis)
-    x, y = _thin(ordered[axis].tolist(), ordered["value"].tolist()) if faint else (ordered[axis], ordered["value"])
-    line = {"color": colour, "width": 1 if faint else 2}
+    ordered = part.sort_values(axis, kind="stable")
+    columns = [ordered[name].tolist() for name in (axis, "value")]
+    x, y = thin(columns, MOST_POINTS)[0] if faint else columns
+    line = {"color": look.colour, "dash": look.dash, "width": 1 if faint else 2}
+    style = {"opacity": 0.35 if faint else 1.0, "mode": "lines" if faint else "lines+markers", "line": line}
+    marker = {"color": look.colour, "symbol": look.symbol, "size": 8}
     hover = f"{shorten(label)}: %{{y:.4g}}<extra></extra>"
-    style = {"opacity": 0.35 if faint else 1.0, "line": line, "marker": {"color": colour, "size": 7}}
-    return go.Scatter(x=list(x), y=list(y), mode=mode, hovertemplate=hover, **style)
-
-
-def _thin(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
-    """At most ``MOST_POINTS`` points, each the mean of as many that follow each other."""
-    if len(x) <= MOST_POINTS:
-        return list(x), list(y)
-    parts = np.array_split(np.arange(len(x)), MOST_POINTS)
-    means = [(float(np.mean(np.take(x, part))), float(np.mean(np.take(y, part)))) for part in parts]
-    return [mean[0] for mean in means], [mean[1] for mean in means]
+    return go.Scatter(x=x, y=y, marker=None if faint else marker, hovertemplate=hover, **style)
 
 
 def _rank_of(part: pd.DataFrame) -> float:
@@ -97,12 +103,11 @@ def _rank_of(part: pd.DataFrame) -> float:
     return -1.0 if pd.isna(rank) else float(rank)
 
 
-def _colour_ranks(run_histories: pd.DataFrame) -> dict[float, tuple[str, str]]:
-    """Name and colour of every rank; -1 is training without a LoRA."""
+def _look_of_ranks(run_histories: pd.DataFrame) -> dict[float, tuple[str, Series]]:
+    """Name and look of every rank; -1 is training without a LoRA."""
     ranks = sorted({-1.0 if pd.isna(rank) else float(rank) for rank in run_histories["rank"]})
     return {
-        rank: ("all weights" if rank < 0 else f"rank {rank:g}", shade(place, len(ranks)))
-        for place, rank in enumerate(ranks)
+        rank: ("all weights" if rank < 0 else f"rank {rank:g}", pick_series(place)) for place, rank in enumerate(ranks)
     }
 
 

@@ -2,98 +2,94 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 
 from med_lora.parameters import ComparisonParams, EvaluationParams
-from med_lora.pipelines.comparison.figures.panels import axes_of, fit, lay_out, shorten, whiskers
-from med_lora.pipelines.comparison.tables import restore_texts
-from med_lora.report_page.figures import ARM_STYLES, INK, make_figure
+from med_lora.pipelines.comparison.figures.panels import HEAD, fold, name_unit
+from med_lora.report_page.figures import ARM_STYLES, INK, empty_figure, error_bars, fit, make_panels
 from med_lora.report_page.wording import percent, title
 
-PANELS = 3
+PANELS, COLUMNS = 3, 2  # three beside each other would be too narrow on a narrow page
+_ROW, _FOOT = 44, 100  # pixels
 
 
 def draw_leaderboard(
     leaderboard: pd.DataFrame, run_means: pd.DataFrame, comparison: ComparisonParams, evaluation: EvaluationParams
 ) -> Any:
     """Means with intervals of the first metrics, a row a model, a panel a metric, as a ``plotly`` figure."""
-    leaderboard = restore_texts(leaderboard)
     better = dict(zip(run_means["metric"], run_means["better"], strict=True))
     metrics = [name for name in comparison.metrics if leaderboard[name].notna().any()][:PANELS]
     rows = leaderboard.assign(shown=_name_rows(leaderboard))
-    traces = [trace for place, name in enumerate(metrics) for trace in _draw_panel(rows, name, place)]
     counts = ", ".join(
         f"{test_set}: n = {part['n'].max()} in {part['groups'].max()} groups"
         for test_set, part in leaderboard.groupby("test_set")
     )
     subtitle = f"test pairs {counts}; whiskers are {percent(evaluation.confidence)} intervals"
-    figure = make_figure(traces, "What the models reach", subtitle, _caption(rows, metrics))
-    if metrics:
-        lay_out(figure, [title(name) for name in metrics])
+    texts = ("What the models reach", subtitle, _caption(rows, metrics))
+    if not metrics:
+        return empty_figure(*texts)
+    named: set[str] = set()
+    lines = math.ceil(len(metrics) / COLUMNS)
+    body = lines * (_ROW * len(rows) + _FOOT + HEAD) - HEAD
+    figure = make_panels(
+        [_draw_panel(rows, name, named) for name in metrics],
+        texts,
+        **{"rows": lines, "cols": min(COLUMNS, len(metrics)), "shared_yaxes": True, "horizontal_spacing": 0.1},
+        vertical_spacing=(_FOOT + HEAD) / (body - _FOOT) if lines > 1 else 0,
+        subplot_titles=[f"<b>{fold(title(name))}</b>" for name in metrics],
+    )
     for place, name in enumerate(metrics):
-        axis = figure.layout[f"xaxis{place + 1 if place else ''}"]
-        axis.title.text = f"{_unit(name)}, {better[name]} is better"
-        axis.nticks = 5
+        row, column = divmod(place, COLUMNS)
+        titled = f"{name_unit(name)},<br>{better[name]} is better".replace("nats per ", "nats per<br>")
+        style = {"nticks": 3, "tickangle": 0, "title_font_size": 13}
+        figure.update_xaxes(title_text=titled, **style, row=row + 1, col=column + 1)
+    figure.update_annotations(font_size=14)
     figure.update_yaxes(showgrid=False, categoryorder="array", categoryarray=rows["shown"].tolist()[::-1])
-    fit(figure, 230 + 26 * len(rows))
-    return figure
+    return fit(figure, body, HEAD).update_layout(margin_b=_FOOT)
 
 
 def _name_rows(leaderboard: pd.DataFrame) -> list[str]:
     """Labels without repetition, before them the test set where there is more than one."""
     several = leaderboard["test_set"].nunique() > 1
-    names: list[str] = []
-    for test_set, label in zip(leaderboard["test_set"], leaderboard["label"], strict=True):
-        name = shorten(f"[{test_set}] {label}" if several else label)
-        names.append(name if name not in names else f"{name} ({names.count(name) + 1 + len(names)})")
-    return names
+    stems = [
+        fold(f"[{test_set}] {label}" if several else label)
+        for test_set, label in zip(leaderboard["test_set"], leaderboard["label"], strict=True)
+    ]
+    before = [stems[:place].count(stem) for place, stem in enumerate(stems)]
+    return [f"{stem} ({count + 1})" if count else stem for stem, count in zip(stems, before, strict=True)]
 
 
-def _draw_panel(rows: pd.DataFrame, metric: str, place: int) -> list[Any]:
+def _draw_panel(rows: pd.DataFrame, metric: str, named: set[str]) -> list[Any]:
+    """Points of one metric; what is in ``named`` stands in the legend already, and what is drawn is added."""
     import plotly.graph_objects as go
 
-    axes = axes_of(place)
     traces = []
-    for arm in ("tuned", "base"):
-        style = ARM_STYLES[arm]
-        part = rows[(rows["arm"] == arm) & rows[metric].notna()]
+    for arm in ("tuned", "base", "control"):
+        style, column = ARM_STYLES[arm], f"{metric}_control" if arm == "control" else metric
+        part = rows[rows[column].notna()] if arm == "control" else rows[(rows["arm"] == arm) & rows[column].notna()]
         if part.empty:
             continue
-        values = part[metric].tolist()
-        bars = whiskers(values, part[f"{metric}_low"].tolist(), part[f"{metric}_high"].tolist())
+        values = part[column].tolist()
+        marker: dict[str, Any] = {"color": style.colour, "size": 10, "symbol": style.symbol}
+        bars = {}
+        if arm == "control":
+            marker = {"color": INK, "size": 12, "symbol": "line-ns", "line": {"width": 2, "color": INK}}
+        else:
+            points = list(zip(values, part[f"{metric}_low"], part[f"{metric}_high"], strict=True))
+            bars = {"error_x": error_bars(points) | {"color": style.colour}}
+        name = "Best null control" if arm == "control" else title(arm)
         traces.append(
             go.Scatter(
-                **{"x": values, "y": part["shown"].tolist(), "mode": "markers", "name": title(arm), "legendgroup": arm},
-                **{"marker": {"color": style.colour, "size": 10, "symbol": style.symbol}},
-                **{"error_x": bars | {"color": style.colour}},
-                **{"showlegend": place == 0, "hovertemplate": "%{y}: %{x:.4g}<extra></extra>", **axes},
+                **{"x": values, "y": part["shown"].tolist(), "mode": "markers", "name": name, "legendgroup": arm},
+                **{"marker": marker, "showlegend": arm not in named, **bars},
+                hovertemplate="%{y}: %{x:.4g}<extra>%{fullData.name}</extra>",
             )
         )
-    controlled = rows[rows[f"{metric}_control"].notna()]
-    if len(controlled):
-        traces.append(
-            go.Scatter(
-                **{"x": controlled[f"{metric}_control"].tolist(), "y": controlled["shown"].tolist(), "mode": "markers"},
-                **{"name": "Best null control", "legendgroup": "control", "showlegend": _first_control(rows, metric)},
-                **{"marker": {"color": INK, "size": 12, "symbol": "line-ns", "line": {"width": 2, "color": INK}}},
-                **{"hovertemplate": "best null control: %{x:.4g}<extra></extra>", **axes},
-            )
-        )
+        named.add(arm)
     return traces
-
-
-def _first_control(rows: pd.DataFrame, metric: str) -> bool:
-    """Whether this is the first metric with controls: the legend names them once."""
-    with_controls = [name for name in rows.columns if name.endswith("_control") and rows[name].notna().any()]
-    return with_controls[0] == f"{metric}_control"
-
-
-def _unit(metric: str) -> str:
-    return {"cross_entropy": "nats per answer token", "bits_per_byte": "bits", "perplexity": "no unit"}.get(
-        metric, "score"
-    )
 
 
 def _caption(rows: pd.DataFrame, metrics: list[str]) -> str:

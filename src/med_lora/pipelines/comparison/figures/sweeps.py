@@ -8,16 +8,12 @@ from typing import Any
 import pandas as pd
 
 from med_lora.parameters import ComparisonParams, EvaluationParams
-from med_lora.pipelines.comparison.figures.panels import COLOURS, axes_of, axis_kind, fit, lay_out, shorten, whiskers
-from med_lora.pipelines.comparison.tables import restore_texts
-from med_lora.report_page.figures import GREY, make_figure
+from med_lora.pipelines.comparison.figures.panels import HEAD, MOST_NAMED, axis_kind, name_unit, shorten
+from med_lora.report_page.figures import COLOURS, GREY, empty_figure, error_bars, fit, make_panels, pick_series
 from med_lora.report_page.wording import percent, title
 
-COLUMNS = 3
-PANEL_HEIGHT = 290
-MOST_NAMED = 8  # curves of a panel that a legend can name
-_CURVES = tuple(colour for colour in COLOURS if colour != GREY)
-_DASHES, _SYMBOLS = ("solid", "dash", "dot", "dashdot"), ("circle", "square", "diamond")
+COLUMNS = 2  # the names of settings in three would touch on a narrow page
+_PANEL, _FOOT = 190, 125  # pixels
 
 
 def draw_setting_curves(
@@ -27,15 +23,10 @@ def draw_setting_curves(
 
     A line joins runs that differ in that setting alone; grey points differ in others as well.
     """
-    metric, setting_scores = comparison.metrics[0], restore_texts(setting_scores)
+    metric = comparison.metrics[0]
     numbers = setting_scores[(setting_scores["kind"] == "number") & (setting_scores["metric"] == metric)]
     numbers = numbers.dropna(subset="mean")
     settings = list(dict.fromkeys(numbers["setting"]))
-    traces = [
-        trace
-        for place, setting in enumerate(settings)
-        for trace in _draw_panel(numbers[numbers["setting"] == setting], place)
-    ]
     joined = numbers[numbers["alone"].astype(bool)] if len(numbers) else numbers
     caption = (
         f"{title(metric)} of the tuned models. Coloured lines join runs that differ in that setting alone "
@@ -45,22 +36,31 @@ def draw_setting_curves(
         else "No number among the settings differs between runs on the same test pairs."
     )
     subtitle = f"n = {numbers['run'].nunique()} runs; whiskers are {percent(evaluation.confidence)} intervals"
-    figure = make_figure(traces, f"{title(metric)} by setting", subtitle, caption)
-    rows = max(1, math.ceil(len(settings) / COLUMNS))
-    if settings:
-        lay_out(figure, [setting.split(".")[-1] for setting in settings], rows, shared_y=False)
+    texts = (f"{title(metric)} by setting", subtitle, caption)
+    if not settings:
+        return empty_figure(*texts)
+    rows = math.ceil(len(settings) / COLUMNS)
+    body = rows * (_PANEL + _FOOT + HEAD) - HEAD
+    figure = make_panels(
+        [_draw_panel(numbers[numbers["setting"] == setting]) for setting in settings],
+        texts,
+        **{"rows": rows, "cols": min(COLUMNS, len(settings)), "horizontal_spacing": 0.16},
+        **{"vertical_spacing": (_FOOT + HEAD) / (body - _FOOT) if rows > 1 else 0},
+        subplot_titles=[f"<b>{setting.split('.')[-1]}</b>" for setting in settings],
+    )
     for place, setting in enumerate(settings):
-        values = [float(value) for value in numbers["value"][numbers["setting"] == setting]]
-        axis = figure.layout[f"xaxis{place + 1 if place else ''}"]
+        row, column = divmod(place, COLUMNS)
+        values = sorted({float(value) for value in numbers["value"][numbers["setting"] == setting]})
         kind = axis_kind(values)
-        axis.update(type=kind, title_text=f"{setting}{' (log)' if kind == 'log' else ''}", title_font_size=12)
-        axis.update(tickvals=sorted(set(values)), ticktext=[f"{value:g}" for value in sorted(set(values))])
-    fit(figure, 170 + PANEL_HEIGHT * rows)
-    figure.layout.yaxis.title.text = title(metric)
-    return figure
+        titled = f"{setting.replace('.', '.<br>')}<br>(value{', log' if kind == 'log' else ''})"
+        ticks = {"tickvals": values, "ticktext": [f"{value:g}" for value in values], "title_font_size": 14}
+        figure.update_xaxes(type=kind, title_text=titled, **ticks, row=row + 1, col=column + 1)
+    figure.update_annotations(font_size=14)
+    figure.update_yaxes(title_text=f"{title(metric)}<br>({name_unit(metric)})", col=1, nticks=5)
+    return fit(figure, body, HEAD).update_layout(margin_b=_FOOT)
 
 
-def _draw_panel(points: pd.DataFrame, place: int) -> list[Any]:
+def _draw_panel(points: pd.DataFrame) -> list[Any]:
     import plotly.graph_objects as go
 
     traces: list[Any] = []
@@ -70,19 +70,19 @@ def _draw_panel(points: pd.DataFrame, place: int) -> list[Any]:
         part = part.assign(value=part["value"].astype(float)).sort_values(["value", "run"])
         alone = bool(part["alone"].iloc[0])
         number = known.index(curve) if alone else 0
-        colour, values = _CURVES[number % len(_CURVES)] if alone else GREY, part["mean"].tolist()
-        bars = whiskers(values, part["low"].tolist(), part["high"].tolist()) | {"color": colour}
+        look, values = pick_series(number), part["mean"].tolist()
+        # grey is for points that prove nothing
+        colour = (look.colour if look.colour != GREY else COLOURS[0]) if alone else GREY
+        symbol = look.symbol if alone else "circle-open"
+        bars = error_bars(list(zip(values, part["low"], part["high"], strict=True))) | {"color": colour}
         traces.append(
             go.Scatter(
                 **{"x": part["value"].tolist(), "y": values, "mode": "lines+markers" if alone else "markers"},
-                **{"marker": {"color": colour, "size": 8, "symbol": _SYMBOLS[number // len(_CURVES) % len(_SYMBOLS)]}},
-                **{"line": {"color": colour, "width": 1.5, "dash": _DASHES[number % len(_DASHES)]}, "error_y": bars},
-                **{
-                    "text": part["label"].tolist(),
-                    "hovertemplate": "%{text}: %{y:.4g}<extra></extra>",
-                    "showlegend": 1 < len(known) <= MOST_NAMED and alone,
-                },
-                **{"name": f"from {shorten(part['label'].iloc[0])}", **axes_of(place)},
+                **{"marker": {"color": colour, "size": 9, "symbol": symbol}},
+                **{"line": {"color": colour, "width": 1.5, "dash": look.dash}, "error_y": bars},
+                **{"text": part["label"].tolist(), "hovertemplate": "%{text}: %{y:.4g}<extra></extra>"},
+                name=f"from {shorten(part['label'].iloc[0])}",
+                showlegend=alone and 1 < len(known) <= MOST_NAMED,
             )
         )
     return traces

@@ -146,13 +146,18 @@ def compare_items(
     contrasts: Sequence[Contrast],
     groups: pd.Series,
     evaluation: EvaluationParams,
+    ratios: bool = True,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of every contrast and metric, before the correction for several tests, and of the controls beside them."""
+    """Rows of every contrast and metric, before the correction for several tests, and of the controls beside them.
+
+    Without ``ratios`` the notes do not say why a relative change or a mean of ratios is missing, for tables that have
+    neither.
+    """
     known = find_controls(items, contrasts)
     with np.errstate(over="ignore", invalid="ignore"):  # infinite perplexities, no reference judged: notes say so
         scopes = measure(metrics, contrasts, items, groups, evaluation)
         rivals = [compare_controls(scope, known, evaluation.confidence) for scope in scopes]
-        rows = [compare_scope(*found, len(items), evaluation) for found in zip(scopes, rivals, strict=True)]
+        rows = [compare_scope(*found, len(items), evaluation, ratios) for found in zip(scopes, rivals, strict=True)]
     return rows, [row for of_scope in rivals for row in of_scope]
 
 

@@ -37,7 +37,7 @@ def describe_scope(scope: Scope) -> dict[str, Any]:
 
 
 def compare_scope(
-    scope: Scope, rivals: Sequence[dict[str, Any]], pairs: int, evaluation: EvaluationParams
+    scope: Scope, rivals: Sequence[dict[str, Any]], pairs: int, evaluation: EvaluationParams, ratios: bool
 ) -> dict[str, Any]:
     """One row; the correction of the p-value waits for all rows.
 
@@ -46,6 +46,7 @@ def compare_scope(
         rivals: as :func:`compare_controls` gives them.
         pairs: of which the metric may score fewer.
         evaluation: confidence and power.
+        ratios: whether the note says why ratios are missing.
     """
     kept, whole = scope
     described = describe_scope(scope)
@@ -64,7 +65,7 @@ def compare_scope(
     remarks = [
         *remark_on_pairs(scope, pairs),
         *remark_on_numbers(kept, numbers, evaluation),
-        *remark_on_ratios(kept, numbers),
+        *(remark_on_ratios(kept, numbers) if ratios else []),
         *_remark_on_controls(scope, rivals),
     ]
     return described | numbers | _state_controls(scope, rivals) | {"note": "; ".join(remarks)}

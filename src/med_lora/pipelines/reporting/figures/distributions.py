@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ import pandas as pd
 
 from med_lora.arms import BARE_ARMS
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.reporting.figures.units import CROSS_ENTROPY, gather_shown, unit_of
-from med_lora.report_page.figures import ARM_STYLES, break_label, empty_figure, make_panels
+from med_lora.pipelines.reporting.shown_pairs import CROSS_ENTROPY, gather_shown
+from med_lora.report_page.figures import ARM_STYLES, empty_figure, fit, make_panels
 from med_lora.report_page.records import Record, read_records
-from med_lora.report_page.wording import decimals, interval, number, p_value, percent, title
+from med_lora.report_page.wording import decimals, interval, minus, number, p_value, percent, title
 
 STEPS = 200  # of a curve at most: each half percent of the pairs
-COLUMNS = 2
-PANEL, HEAD, FOOT, TOP = 150, 95, 75, 130  # pixels
+COLUMNS = 3  # so that nine metrics fit on a printed page
+PANEL, LINE, FOOT, GAP = 90, 17, 58, 8  # pixels
+SMALL = 13  # of a text within a third of a page 400 pixels wide
+WORDS, NUMBERS = 11, 14  # characters of a line there
 
 
 def draw_distributions(scores: pd.DataFrame, comparison: pd.DataFrame, evaluation: EvaluationParams) -> Any:
@@ -42,22 +45,21 @@ def draw_distributions(scores: pd.DataFrame, comparison: pd.DataFrame, evaluatio
     }
     counts = sorted({len(pairs) for _, pairs in values.values()})
     n = " to ".join(f"{count:,}" for count in dict.fromkeys((counts or [0])[:1] + counts[-1:]))
-    told = f"tuned − base, Holm's p where it is tested, and the {percent(evaluation.confidence)} interval"
-    texts = ("Scores pair by pair", f"n = {n} test pairs; above each panel {told}", _caption(values, shown.too_few))
+    told = f"share of pairs up to a score; above: tuned − base, {percent(evaluation.confidence)} interval, Holm's p"
+    texts = ("Scores pair by pair", f"n = {n} test pairs; {told}", _caption(values, shown.too_few))
     if not values:
         return empty_figure(*texts)
-    rows = math.ceil(len(values) / COLUMNS)
-    height = rows * (PANEL + HEAD + FOOT) - HEAD
+    rows, heads = math.ceil(len(values) / COLUMNS), [_head(row) for row, _ in values.values()]
+    head = LINE * max(1 + text.count("<br>") for text in heads) + GAP
+    body = rows * (PANEL + head + FOOT) - head
     figure = make_panels(
         [_curves(pairs, first=not place) for place, (_, pairs) in enumerate(values.values())],
         texts,
-        **{"rows": rows, "cols": COLUMNS, "vertical_spacing": (HEAD + FOOT) / (height - FOOT) if rows > 1 else 0},
-        **{"horizontal_spacing": 0.12, "subplot_titles": [_head(row) for row, _ in values.values()]},
+        **{"rows": rows, "cols": COLUMNS, "vertical_spacing": (head + FOOT) / (body - FOOT) if rows > 1 else 0},
+        **{"horizontal_spacing": 0.07, "subplot_titles": heads},
     )
     _name_axes(figure, {metric: pairs for metric, (_, pairs) in values.items()})
-    full = height + TOP + HEAD
-    legend = {"x": 0, "xref": "container", "y": 1 - 92 / full, "yref": "container", "yanchor": "top"}
-    return figure.update_layout(height=full, margin={"t": TOP + HEAD, "b": FOOT}, legend=legend)
+    return fit(figure, body, head).update_layout(margin={"l": 50, "r": 8, "b": FOOT})
 
 
 def _name_axes(figure: Any, values: Mapping[str, pd.DataFrame]) -> None:
@@ -65,12 +67,13 @@ def _name_axes(figure: Any, values: Mapping[str, pd.DataFrame]) -> None:
     for place, (metric, pairs) in enumerate(values.items()):
         row, column = divmod(place, COLUMNS)
         where = {"row": row + 1, "col": column + 1}
-        unit = f"{unit_of(metric)}<br>n = {len(pairs):,}"
-        figure.update_xaxes(title_text=unit, range=_range(pairs), nticks=4, tickangle=0, **where)
-        side = "pairs with at most<br>that score (%)" if column == 0 else None
-        labels = {"tickvals": [0, 50, 100], "showticklabels": column == 0}
-        figure.update_yaxes(range=[-3, 103], title_text=side, **labels, **where)
-    figure.update_annotations(xanchor="left", align="left", font_size=14)
+        unit = "nats" if metric == CROSS_ENTROPY else "score"
+        ticks = {"nticks": 3, "tickangle": 0, "tickfont_size": SMALL, "title_font_size": SMALL, "title_standoff": 4}
+        figure.update_xaxes(title_text=f"{unit}<br>n = {len(pairs):,}", range=_range(pairs), **ticks, **where)
+        side = "pairs (%)" if column == 0 else None
+        labels = {"tickvals": [0, 50, 100], "showticklabels": column == 0, "title_font_size": SMALL}
+        figure.update_yaxes(range=[-3, 103], title_text=side, tickfont_size=SMALL, **labels, **where)
+    figure.update_annotations(xanchor="left", align="left", font_size=SMALL)
     for place, head in enumerate(figure.layout.annotations):
         head.x = figure.layout[f"xaxis{place + 1 if place else ''}"].domain[0]
 
@@ -128,19 +131,23 @@ def _head(row: Record) -> str:
     suffix = "" if math.isfinite(row["difference"]) else "_all"
     difference, low, high = (row[f"difference{suffix}{bound}"] for bound in ("", "_low", "_high"))
     places = decimals(row)
+    name = "<br>".join(wrap(title(row["metric"]), WORDS, max_lines=2, placeholder="…"))
     if not math.isfinite(difference):
-        return f"<b>{break_label(title(row['metric']), lines=2)}</b><br>not compared<br> "
+        return f"<b>{name}</b><br>not compared"
     sign = "+" if difference > 0 else ""
-    tested = f", p {p_value(row['p_holm'])}" if math.isfinite(row["p_holm"]) else ""
-    told = f"{sign}{number(difference, places)}{tested}<br>{interval(low, high, places) or ' '}".replace("-", "−")
-    return f"<b>{break_label(title(row['metric']), lines=2)}</b><br>{told}"
+    tested = f"p {p_value(row['p_holm'])}" if math.isfinite(row["p_holm"]) else ""
+    bounds = wrap(interval(low, high, places), NUMBERS)
+    told = [f"{sign}{number(difference, places)}", *bounds, tested]
+    return f"<b>{name}</b><br>{minus('<br>'.join(filter(None, told)))}"
 
 
 def _caption(values: Mapping[str, tuple[Record, pd.DataFrame]], too_few: bool) -> str:
     if not values:
         return "No pair was scored for both arms."
+    with_loss = CROSS_ENTROPY in values
     sentences = [
-        "Where the solid curve runs to the right of the dashed one, more of the tuned model's answers score high.",
+        "Where the solid curve runs to the right of the dashed one, more of the tuned model's answers score high: "
+        + ("better, but for cross-entropy, where the curve further left is better." if with_loss else "better."),
         *_below(values),
         f"Curves of more than {STEPS} different scores are drawn at every half percent of the pairs."
         if any(len(pairs) > STEPS for _, pairs in values.values())

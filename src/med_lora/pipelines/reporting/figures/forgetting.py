@@ -11,7 +11,7 @@ from med_lora.arms import BARE_ARMS
 from med_lora.parameters import EvaluationParams
 from med_lora.report_page.figures import ARM_STYLES, INK, empty_figure, error_bars, make_panels
 from med_lora.report_page.records import Record, read_records
-from med_lora.report_page.wording import measured, number, percent, title
+from med_lora.report_page.wording import measured, minus, number, percent, title
 
 UNIT = "bits per byte of general English"
 PLACES = 3
@@ -66,7 +66,7 @@ def _difference(row: Record) -> Any:
 
     return go.Scatter(
         x=[float(row["difference"])],
-        y=[f"Difference<br><b>{number(row['difference'], PLACES)}</b>".replace("-", "−")],
+        y=[minus(f"Difference<br><b>{number(row['difference'], PLACES)}</b>")],
         error_x=error_bars([(row["difference"], row["low"], row["high"])]),
         mode="markers",
         marker={"color": INK, "symbol": "square", "size": 10},
@@ -79,7 +79,7 @@ def _caption(row: Record, level: str) -> str:
     if not math.isfinite(row["difference"]):
         return f"General English was not compared{': ' + row['note'] if row['note'] else ''}."
     low_high = {"difference": row["difference"], "difference_low": row["low"], "difference_high": row["high"]}
-    told = measured(low_high, "difference", PLACES).replace("-", "−")
+    told = minus(measured(low_high, "difference", PLACES))
     return (
         f"Bits per byte of general English: base model {number(row['base'], PLACES)}, tuned model "
         f"{number(row['tuned'], PLACES)}, difference {told} ({level} interval): {row['note']}."

@@ -11,9 +11,10 @@ import pandas as pd
 
 from med_lora.arms import BARE_ARMS
 from med_lora.parameters import EvaluationParams
-from med_lora.pipelines.reporting.figures.units import Shown, gather_shown, unit_of
+from med_lora.pipelines.reporting.figures.units import unit_of
+from med_lora.pipelines.reporting.shown_pairs import Shown, gather_shown
 from med_lora.report_page.figures import ARM_STYLES, INK, break_label, empty_figure, make_panels
-from med_lora.report_page.wording import title
+from med_lora.report_page.wording import minus, title
 
 LENGTH = "length_ratio"
 FIRST = "rougeL"  # the metric whose pairs are drawn, where it was scored
@@ -45,7 +46,7 @@ def draw_length_against_score(scores: pd.DataFrame, comparison: pd.DataFrame, ev
     drawn = {arm: _pairs(shown, arm, first) for arm in BARE_ARMS} if first else {}
     n = max((len(pairs) for pairs in drawn.values()), default=0)
     subtitle = f"n = {n:,} test pairs; ρ is the rank correlation of length and score; lines are means of tenths"
-    texts = ("Answer length against score", subtitle, _caption(metrics, found, first, drawn))
+    texts = ("Answer length against score", subtitle, _caption(found, first, drawn))
     if not first:
         return empty_figure(*texts)
     lines = 1 + max(break_label(title(metric)).count("<br>") for metric in metrics)
@@ -163,21 +164,19 @@ def _short(values: Any) -> list[float]:
 
 
 def _rho(correlation: float) -> str:
-    return f"ρ = {correlation:.2f}".replace("-", "−") if math.isfinite(correlation) else "no ρ"
+    return minus(f"ρ = {correlation:.2f}") if math.isfinite(correlation) else "no ρ"
 
 
-def _caption(
-    metrics: Sequence[str], found: dict[tuple[str, str], float], first: str, drawn: dict[str, pd.DataFrame]
-) -> str:
+def _caption(found: dict[tuple[str, str], float], first: str, drawn: dict[str, pd.DataFrame]) -> str:
     if not first:
         return "No pair has both a length ratio and a score."
     said = [f"{title(arm).lower()} {_rho(found[arm, first])}" for arm in BARE_ARMS]
     beyond = sum(int((pairs["length"] > 1.04 * _longest(drawn)).sum()) for pairs in drawn.values())
-    strongest = max((value for value in map(abs, found.values()) if math.isfinite(value)), default=math.nan)
+    sizes = [abs(value) for value in found.values() if math.isfinite(value)]
     sentences = [
         f"{title(first)} and the length of the answer (words by words of the reference): {', '.join(said)}.",
-        f"The strongest of {2 * len(metrics)} rank correlations is {strongest:.2f} in size; none is tested."
-        if math.isfinite(strongest)
+        f"The strongest of {len(sizes)} rank correlations is {max(sizes):.2f} in size; none is tested."
+        if sizes
         else "",
         f"Of each arm {MOST_POINTS} pairs are drawn, equally spaced by id."
         if max(map(len, drawn.values())) > MOST_POINTS

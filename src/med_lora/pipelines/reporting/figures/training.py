@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import math
-from itertools import cycle
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from med_lora.pipelines.reporting.figures.units import scale_of
 from med_lora.report_page.figures import (
     BLUE,
-    GREEN,
     GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
     VERMILION,
     empty_figure,
     make_figure,
     make_panels,
+    pick_series,
+    thin,
 )
 from med_lora.report_page.wording import PERCENT_SCALED, title
 
 EPOCH_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "token_f1", "exact_match")
 MOST_POINTS = 2_000  # of a line: more than a screen is wide
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down")
 STEP = "optimiser step (number)"
 
 
@@ -42,7 +37,7 @@ def draw_loss_curve(training_history: pd.DataFrame) -> Any:
     import plotly.graph_objects as go
 
     train, validation = (_pick(training_history, name) for name in ("train_loss", "validation_loss"))
-    steps, losses, block = _thin(train)
+    (steps, losses), block = _thin(train)
     each = "one batch" if block == 1 else f"means of {block} batches"
     traces = []
     if len(train):
@@ -79,7 +74,7 @@ def draw_learning_rate(training_history: pd.DataFrame) -> Any:
     drawn = [name for name in parts if len(of[name])]
     traces, block = [], 1
     for name in drawn:
-        steps, values, block = _thin(of[name])
+        (steps, values), block = _thin(of[name])
         traces.append([go.Scatter(x=steps, y=values, name=title(name), mode="lines", line=parts[name][1])])
     subtitle = f"n = {max(map(len, of.values())):,} optimiser steps"
     subtitle += f"; means of {block} steps in a row" if block > 1 else ""
@@ -104,15 +99,16 @@ def draw_epoch_scores(training_history: pd.DataFrame) -> Any:
     """
     import plotly.graph_objects as go
 
-    traces, said = [], []
-    styles = cycle(zip((BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, GREY), SYMBOLS, strict=True))
+    traces: list[Any] = []
+    said: list[str] = []
     for metric in EPOCH_METRICS:
         rows = _pick(training_history, f"validation_{metric}")
         if rows.empty:
             continue
         values = (rows["value"] / scale_of(metric)).tolist()
         name = title(metric) + (" / 100" if metric in PERCENT_SCALED else "")
-        traces.append(go.Scatter(x=rows["epoch"].tolist(), y=values, name=name, **_markers(*next(styles))))
+        look = pick_series(len(traces))
+        traces.append(go.Scatter(x=rows["epoch"].tolist(), y=values, name=name, **_markers(look.colour, look.symbol)))
         said.append(f"{name} {values[0]:.3f} to {values[-1]:.3f}")
     caption = f"From before training to its end: {', '.join(said)}." if said else "No answers were scored."
     asked = training_history[training_history["metric"] == "validation_answers"]["value"].max()
@@ -130,16 +126,8 @@ def _pick(training_history: pd.DataFrame, metric: str) -> pd.DataFrame:
     return training_history[training_history["metric"] == metric].sort_values("step", kind="stable")
 
 
-def _thin(rows: pd.DataFrame) -> tuple[list[float], list[float], int]:
-    """Steps, values, and the number of steps whose mean each is: 1 unless there are more than ``MOST_POINTS``."""
-    steps, values = rows["step"].tolist(), rows["value"].tolist()
-    block = math.ceil(len(rows) / MOST_POINTS) or 1
-    if block == 1:
-        return steps, values, 1
-    starts = np.arange(0, len(rows), block)
-    counts = np.diff(np.append(starts, len(rows)))
-    means = [np.add.reduceat(np.asarray(column, dtype=np.float64), starts) / counts for column in (steps, values)]
-    return [float(f"{step:.6g}") for step in means[0]], [float(f"{value:.6g}") for value in means[1]], block
+def _thin(rows: pd.DataFrame) -> tuple[list[list[float]], int]:
+    return thin([rows["step"].tolist(), rows["value"].tolist()], MOST_POINTS)
 
 
 def _markers(colour: str, symbol: str) -> dict[str, Any]:
