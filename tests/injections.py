@@ -81,6 +81,8 @@ INJECTIONS = (
     *CHARACTERS,
     *MARKDOWN,
 )
+# A few that keep every character where white space is mended or Markdown is read.
+SAMPLE = (*SCRIPTS[:2], f'">{HANDLERS[0]}', "<!-- <b>bold</b> & {{ 7 * 7 }} -->")
 
 
 def as_shown(text: str) -> str:

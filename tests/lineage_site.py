@@ -9,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from kedro.io import DataCatalog
 from kedro.io.core import generate_timestamp
 
 from med_lora.config_loader import ExperimentConfigLoader
+from med_lora.pipelines.reporting.studies.shapes import tabulate_study
 from tests.projects import copy_project, run_environment
 
 COMMAND = "import sys; from med_lora.lineage.command import lineage; lineage(sys.argv[1:])"
@@ -52,6 +54,16 @@ TABLES = [
     "canary_secrets",
     "benchmark_questions",
 ]
+# What an experiment needs for every table to be made by one of its nodes.
+EVERY_TRACK: dict[str, Any] = {
+    "study": "kim2024_msk",
+    "canaries": {"enabled": True},
+    "retrieval": {"enabled": True},
+    "judge": {"enabled": True},
+    "people": {"raters": ["anna"], "rated": True},
+    "evaluation": {"benchmarks": True},
+}
+EXAM = {"layout": "choices", "title": "Exam", "licence": "unknown", "files": "exam.jsonl"}
 REPORT = """<html><main><h1>embedded</h1><p class="headline">Perplexity fell.</p>
 <table id="comparison"><tr><th>Perplexity</th><td>86.6</td></tr></table><p class="asked">{}</p></main></html>"""
 
@@ -62,6 +74,7 @@ def make_project(folder: Path) -> Path:
     from datasets import Dataset
 
     project = copy_project(folder)
+    add_every_track(project)
     loader = ExperimentConfigLoader(project / "conf", "cpu", {}, base_env="base", default_run_env="cpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
@@ -77,7 +90,27 @@ def make_project(folder: Path) -> Path:
             "comparison", pd.DataFrame({"metric": ["bleu"] * 20, "n": range(20), "p_value": [float("nan")] * 20})
         )
         catalog.save("headline", {"sentence": "Perplexity fell."})
+        catalog.save("study_table", make_study_table(loader["parameters"]))
     return project
+
+
+def add_every_track(project: Path) -> None:
+    """Switch on, in the default experiment, all that it leaves out."""
+    file = project / "conf/experiments/embedded.yml"
+    experiment = yaml.safe_load(file.read_text()) | EVERY_TRACK
+    experiment["corpora"]["exam"] = EXAM
+    experiment["data_engineering"]["benchmarks"] = ["exam"]
+    file.write_text(yaml.safe_dump(experiment))
+
+
+def make_study_table(parameters: dict[str, Any]) -> pd.DataFrame:
+    """The table of a study that shows single questions, which is previewed; of ours, every text and id is a secret."""
+    texts = dict.fromkeys(["id", "question", "reference", "base"], secret(102))
+    examples = pd.DataFrame([texts | {"sources": "", "base_finish": "eos"}])
+    nothing = {name: pd.DataFrame() for name in ("comparison", "corpus_scores", "as_published", "training_history")}
+    return tabulate_study(
+        "kim2024_msk", parameters["studies"], parameters, **nothing, forgetting=pd.DataFrame(), examples=examples
+    )
 
 
 def secret(number: int) -> str:

@@ -19,14 +19,17 @@ from med_lora.pipelines.stages import DEFAULT_STAGES, Stages
 from med_lora.pipelines.tracks import DEFAULT_TRACKS, Tracks
 from tests.conftest import EXPERIMENTS, ROOT
 
-FULL_TRACKS = Tracks(RetrievalPlan(), judge="base", sheets=True, ratings=True)
+EXAMS = DEFAULT_SOURCES._replace(benchmarks=("pubmedqa",))
+FULL_TRACKS = Tracks(
+    RetrievalPlan(), judge="base", sheets=True, ratings=True, benchmarks=True, latency=True, study=True
+)
 PLANS: dict[str, dict[str, Any]] = {
     "default": {},
-    "canaries, four arms, judge and people": {"stages": Stages(canaries=True), "tracks": FULL_TRACKS},
-    "merged": {"stages": Stages(handover="merged", canaries=True), "tracks": FULL_TRACKS},
+    "canaries, every track": {"sources": EXAMS, "stages": Stages(canaries=True), "tracks": FULL_TRACKS},
+    "merged": {"sources": EXAMS, "stages": Stages(handover="merged", canaries=True), "tracks": FULL_TRACKS},
     "continued adapter": {"stages": Stages(handover="adapter"), "measures": Measures("openai", True, True)},
     "full": {"stages": Stages("full"), "points": ("r_4", "r_8")},
-    "written pairs": {"sources": DEFAULT_SOURCES._replace(benchmarks=("pubmedqa",), generator="local")},
+    "written pairs": {"sources": EXAMS._replace(generator="local")},
 }
 STEPS = "data_engineering data_report training model_loading base tuned scoring arm_comparison figures reporting"
 
@@ -88,8 +91,7 @@ def test_default_overview_has_ten_steps(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_pipelines_that_share_nodes_can_be_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    sources = DEFAULT_SOURCES._replace(benchmarks=("pubmedqa",))
-    made = register(monkeypatch, sources=sources, stages=Stages(handover="merged", canaries=True))
+    made = register(monkeypatch, sources=EXAMS, stages=Stages(handover="merged", canaries=True))
     names = "evaluation latency benchmarks canaries continued_pretraining search sweep merging training"
     together = sum((made[name] for name in names.split()), Pipeline([]))
     assert [each.name for each in together.nodes if each.name.endswith("check_adapter")] == [
@@ -101,7 +103,7 @@ def test_only_names_of_their_kind_fall_on_an_entry_of_many(monkeypatch: pytest.M
     """Another name that happens to end alike would be saved, and shown, as what it is not."""
     loader = ExperimentConfigLoader(ROOT / "conf", "cpu", {}, base_env="base", default_run_env="cpu")
     many = {parse.compile(name) for name in loader["catalog"] if "{" in name}
-    made = register(monkeypatch, stages=Stages(canaries=True), tracks=FULL_TRACKS, points=("r_4",))
+    made = register(monkeypatch, sources=EXAMS, stages=Stages(canaries=True), tracks=FULL_TRACKS, points=("r_4",))
     names = {name for pipeline in made.values() for name in pipeline.datasets()} - loader["catalog"].keys()
     values: dict[str, set[str]] = {}
     for name in names:
@@ -109,7 +111,7 @@ def test_only_names_of_their_kind_fall_on_an_entry_of_many(monkeypatch: pytest.M
             for kind, value in (found.named if (found := pattern.parse(name)) else {}).items():
                 values.setdefault(kind, set()).add(value)
     assert {value.removesuffix("_batch").removesuffix("_general") for value in values["arm"]} == set(ARMS)
-    assert values["corpus"] <= {*loader["parameters"]["corpora"], "generated"}
+    assert values["corpus"] <= {*loader["parameters"]["corpora"], *EXAMS.benchmarks, "generated"}
     assert values["point"] == {"r_4"}
 
 

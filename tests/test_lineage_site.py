@@ -64,16 +64,9 @@ def test_site_holds_no_text_of_a_record_and_no_place_of_its_making(project: Path
             assert str(project) not in content, file
 
 
-def test_every_pipeline_is_shown_in_layers(site: Path) -> None:
-    """kedro-viz leaves the layers out where one lies both before and behind another."""
-    for file in (site / "api/pipelines").iterdir():
-        assert "08_reporting" in json.loads(file.read_text())["layers"], file.name
-
-
 @pytest.mark.parametrize("name", [*TABLES, "data_report"])
 def test_text_is_not_previewed(name: str, site: Path, graph: dict[str, Any]) -> None:
-    if any(each["name"] == name for each in graph["nodes"]):
-        assert not read_node(site, graph, name).get("preview")
+    assert not read_node(site, graph, name).get("preview")
 
 
 def test_figure_table_and_report_are_previewed(site: Path, graph: dict[str, Any]) -> None:
@@ -91,12 +84,35 @@ def test_figure_table_and_report_are_previewed(site: Path, graph: dict[str, Any]
     assert "Perplexity fell." in shown["report"]["preview"]
 
 
-def test_site_is_of_the_experiment_and_environment_that_are_named(tmp_path: Path) -> None:
-    project = copy_project(tmp_path)
-    result = build(project, "--params=experiment=genmedgpt_embedded", "--env=cpu_bf16")
+def test_study_table_is_previewed_without_ids(site: Path, graph: dict[str, Any]) -> None:
+    rows = read_node(site, graph, "study_table")["preview"]["data"]
+    assert [row for row in rows if row[0] == "ours"]
+    assert SECRET not in json.dumps(rows)
+
+
+@pytest.fixture(scope="module")
+def unrun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project without artifacts, and the site of another experiment and environment."""
+    project = copy_project(tmp_path_factory.mktemp("unrun"))
+    place = project.parent / "wards"  # as of corpora and models that lie outside the project
+    params = f"experiment=genmedgpt_embedded,corpora.genmedgpt.files={place}/notes.json,model.id={place}/models/tiny"
+    result = build(project, f"--params={params}", "--env=cpu_bf16")
     assert result.returncode == 0
     assert "could not be previewed" not in result.stderr + result.stdout  # nothing has been made yet
-    site = project / "build/lineage/genmedgpt_embedded"
+    return project
+
+
+def test_every_pipeline_is_shown_in_layers(unrun: Path, site: Path) -> None:
+    """kedro-viz leaves the layers out where one lies both before and behind another."""
+    for folder in (unrun / "build/lineage/genmedgpt_embedded", site):
+        for file in (folder / "api/pipelines").iterdir():
+            layers = json.loads(file.read_text())["layers"]
+            assert layers, f"{file.name} of {folder.name}"
+            assert file.name != "__default__" or layers == sorted(layers)
+
+
+def test_site_is_of_the_experiment_and_environment_that_are_named(unrun: Path) -> None:
+    site = unrun / "build/lineage/genmedgpt_embedded"
     graph = json.loads((site / "api/main").read_text())
     raw = {each["name"] for each in graph["nodes"] if each["name"].startswith("raw_")}
     assert {"raw_genmedgpt"} <= raw
@@ -104,7 +120,25 @@ def test_site_is_of_the_experiment_and_environment_that_are_named(tmp_path: Path
     (hardware,) = [each["id"] for each in graph["nodes"] if each["name"] == "params:hardware"]
     parameters = json.loads((site / "api/nodes" / hardware).read_text())["parameters"]["hardware"]
     assert parameters["precision"] == "bf16"
-    assert network_attempts(project) == ""
+    told = {file: file.read_text() for file in (site / "api").rglob("*") if file.is_file()}
+    assert [file for file, text in told.items() if "/wards" in text] == []
+    assert any("notes.json" in text for text in told.values())
+    assert network_attempts(unrun) == ""
+
+
+def test_own_command_of_kedro_viz_shows_the_experiment_and_environment_that_are_named(unrun: Path) -> None:
+    """Without its --include-hooks; the code is what `kedro viz run` does before it serves."""
+    given = {"experiment": "medquad_wikidoc_embedded", "canaries": {"enabled": True}}
+    code = (
+        "from pathlib import Path; from kedro_viz.integrations.kedro.data_loader import load_data;"
+        f"catalog, made, _ = load_data(Path.cwd(), 'cpu_bf16', extra_params={given});"
+        "names = made['__default__'].datasets();"
+        "print('raw_medquad' in names, 'raw_genmedgpt' in names, 'canary_secrets' in names);"
+        "print(catalog['params:hardware'].load().precision)"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=unrun, env=run_environment(unrun), capture_output=True, text=True, check=False)
+    assert result.stdout.split()[-4:] == ["True", "False", "True", "bf16"], result.stderr[-3000:]
 
 
 def test_view_answers_without_asking_another_machine(project: Path) -> None:

@@ -73,7 +73,10 @@ def test_registry_lists_without_heavy_imports(project: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
     names, heavy = result.stdout.strip().splitlines()[-2:]
-    known = "data_engineering data_report evaluation latency merging power pretraining reporting search sweep training"
+    known = (
+        "comparison data_engineering data_report evaluation latency merging power pretraining reporting search sweep "
+    )
+    known += "training"
     assert names == str(["__default__", *known.split()])
     assert heavy == "[]"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -55,6 +56,7 @@ class ExperimentConfigLoader(OmegaConfigLoader):
             given = OmegaConf.to_container(  # type: ignore[assignment]
                 OmegaConf.merge(_read_experiment(conf, str(name)), given)
             )
+        self._parameters: dict[str, Any] | None = None
         super().__init__(
             conf_source=conf_source,
             env=env,
@@ -65,6 +67,14 @@ class ExperimentConfigLoader(OmegaConfigLoader):
         )
 
     def __getitem__(self, key: str) -> dict[str, Any]:
+        if key != "parameters":
+            return self._load(key)
+        if self._parameters is None:  # a run asks for them many times, and reading takes half a second
+            self._parameters = self._load(key)
+        return deepcopy(self._parameters)
+
+    def _load(self, key: str) -> dict[str, Any]:
+        """Files of a kind, merged and resolved."""
         if key == "catalog":
             parameters = OmegaConf.create(self["parameters"])
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import pipelines
 from kedro.io import MemoryDataset
 
 from med_lora.errors import InputError
@@ -35,9 +34,7 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
-        """Check the whole parameter tree, then register the pipelines that the experiment asks for."""
-        from med_lora import pipeline_registry
-
+        """Keep the parameters, which the context has checked, and the experiment's settings."""
         try:
             self._settings = context.config_loader.runtime_params
             self._parameters = parse_parameters(context.config_loader["parameters"])
@@ -45,10 +42,8 @@ class ProjectHooks:
                 from med_lora.runs.rerun import read_original
 
                 self._settings = read_original(context.project_path, self._parameters.rerun_of)["settings"]
-            pipeline_registry.select_plan(self._parameters)
         except InputError as error:
             raise click.ClickException(str(error)) from error
-        pipelines.configure(pipeline_registry.__name__)
 
     @hook_impl
     def after_catalog_created(self, catalog: Any) -> None:
@@ -120,7 +115,7 @@ class ProjectHooks:
 def check_inputs(pipeline: Any, catalog: Any) -> None:
     """Refuse a choice of nodes that leaves out one that hands something over in memory."""
     for node in pipeline.nodes:
-        for name in sorted({*node.inputs} & pipeline.inputs()):
+        for name in sorted(({*node.inputs} & pipeline.inputs()) - {"run_record"}):  # made when the checks are passed
             dataset = catalog.get(name)
             if dataset is None or (isinstance(dataset, MemoryDataset) and not dataset.exists()):
                 raise InputError(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from med_lora.retrieval.context import ShownPassage
-from tests.report_pages import INJECTIONS
+from tests.injections import SAMPLE
 
 from .replies import PASSAGES, GivenAnswers
 from .serving import running
@@ -17,12 +17,12 @@ from .serving import running
 pytestmark = pytest.mark.browser
 
 ANSWERS = {
-    "base": f"Gout {''.join(INJECTIONS)}",
+    "base": f"Gout {''.join(SAMPLE)}",
     "tuned": "A painful arthritis\nof the toe. \u202eold\u202c",
     "base_rag": "As in [1], <img src=x onerror=alert(1)>.",
     "tuned_rag": "Crystals of uric acid in a joint [1].",
 }
-HOSTILE = ShownPassage(3, "book:9", INJECTIONS[2], INJECTIONS[0], 9, cut=False)
+HOSTILE = ShownPassage(3, "book:9", SAMPLE[2], SAMPLE[0], 9, cut=False)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_four_columns_fill_and_show_their_sources(page: Any) -> None:
     for arm in ("base_rag", "tuned_rag"):
         assert page.find_element("css selector", f"#{arm} .basis").text == "Rests: A Book, Joints, p. 3"
         cited = [found.text for found in page.find_elements("css selector", f"#{arm} summary")]
-        assert cited == ["[1] A Book, Joints, p. 3", "[2] training:a (shortened)", f"[3] {INJECTIONS[0]}"]
+        assert cited == ["[1] A Book, Joints, p. 3", "[2] training:a (shortened)", f"[3] {SAMPLE[0]}"]
         page.find_element("css selector", f"#{arm} summary").click()
         assert page.find_element("css selector", f"#{arm} details p").text == "Gout hurts."
     assert not page.find_elements("css selector", "#base .sources, #tuned .sources, #base .basis, #tuned .basis")
@@ -96,7 +96,7 @@ def test_what_models_and_books_write_is_text(page: Any) -> None:
     wait(page, lambda page: status(page) == "Done.")
     assert page.execute_script("return window.injected") is None
     assert not page.find_elements("css selector", "main script, main img, main b")
-    assert all(injection in answer(page, "base") for injection in INJECTIONS)
+    assert all(injection in answer(page, "base") for injection in SAMPLE)
     assert "an <b>experiment</b>" in page.find_element("tag name", "h1").text
     assert page.get_log("browser") == []
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from med_lora.config_loader import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLE
 from med_lora.errors import InputError
 from med_lora.project_folder import check_project_folder
 
@@ -28,6 +27,7 @@ def lineage(env: str | None, params: str, view: bool, port: int) -> None:
         check_project_folder(Path.cwd())
     except InputError as error:
         raise click.ClickException(str(error)) from error
+    from med_lora.config_loader import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLE
     from med_lora.lineage.site import build_site, load_lineage, serve_lineage
 
     given = _split_params(click.get_current_context(), click.Option(["--params"]), params)

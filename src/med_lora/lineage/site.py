@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -24,9 +25,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Mount, Route
 
+from med_lora.report_page.wording import shown_place
+
 _PAGES = Path(kedro_viz.__file__).parent / "html"
+_FOLDERS = re.compile(r"(file://)?[/~].*/|[A-Za-z]:\\")  # at least one above the last part: a prompt may be /no_think
 _REMOTE_LINK = re.compile(r"<link\b[^>]*\bhref=\"https?://[^>]*>")
 # kedro-viz's own scripts make functions from text (plotly) and workers from blobs
+# what kedro-viz keeps in the browser; its tour of six steps would lie over a quarter of the graph
+_NO_TOUR = (
+    'const kept = JSON.parse(localStorage.getItem("KedroViz") || "{}"); '
+    'localStorage.setItem("KedroViz", JSON.stringify({...kept, showFeatureHints: false}));'
+)
 _POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'none'"
 
 
@@ -43,8 +52,9 @@ def load_lineage(project: Path, env: str | None, params: dict[str, Any]) -> None
 def build_site(project: Path, folder: Path) -> None:
     """Write what was loaded to a folder, which takes the place of an earlier one.
 
-    Previews are those that the catalog allows. Paths below the project are shown from there, so that the site does not
-    tell where it was built. The status of the last run is left out: a message of a library may quote what it read.
+    Previews are those that the catalog allows. Paths below the project are shown from there, and of other absolute ones
+    the last part, so that the site does not tell where it was built. The status of the last run is left out: a message
+    of a library may quote what it read.
     """
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -57,9 +67,20 @@ def build_site(project: Path, folder: Path) -> None:
     prefix = f"{project.resolve().as_posix()}/"
     for file in (part / "api").rglob("*"):
         if file.is_file():
-            file.write_text(file.read_text(encoding="utf-8").replace(prefix, ""), encoding="utf-8")
+            answer = json.loads(file.read_text(encoding="utf-8").replace(prefix, ""))
+            file.write_text(json.dumps(_hide_places(answer)), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
+
+
+def _hide_places(answer: Any) -> Any:
+    """An answer of kedro-viz without the folders of absolute paths, which parameters and datasets may hold."""
+    if isinstance(answer, dict):
+        return {key: _hide_places(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [_hide_places(value) for value in answer]
+    is_path = isinstance(answer, str) and "\n" not in answer and _FOLDERS.match(answer)
+    return shown_place(answer) if is_path else answer
 
 
 def serve_lineage(project: Path, port: int) -> None:
@@ -88,6 +109,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _page() -> str:
-    """kedro-viz's page without its fonts, and with a policy under which it can ask nobody but its own server."""
+    """kedro-viz's page without fonts and tour, and with a policy under which it can ask nobody but its own server."""
     page = _REMOTE_LINK.sub("", (_PAGES / "index.html").read_text(encoding="utf-8"))
-    return page.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">', 1)
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    return page.replace("<head>", f"<head>\n{policy}\n<script>{_NO_TOUR}</script>", 1)

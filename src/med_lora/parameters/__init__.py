@@ -156,7 +156,7 @@ class ProjectParams(Parameters):
         if self.study_system is None:
             return self
         if self.study is None:
-            raise ValueError(f"study_system names {self.study_system!r} and study is null; name the study that it is of")
+            raise ValueError(f"study_system names {self.study_system!r} and study is null; name the study it is of")
         systems = self.studies[self.study].systems
         if self.study_system not in systems:
             known = nearest(self.study_system, systems)

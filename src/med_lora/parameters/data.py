@@ -13,6 +13,7 @@ from med_lora.parameters.base import Fraction, Parameters, PositiveInt
 from med_lora.parameters.question_generation import QuestionGenerationParams
 
 SplitSize = Annotated[int, Field(ge=0)] | Fraction
+_LOGIN = re.compile(r"://[^/]*@")
 Screening = Literal["mask", "reject", "report", "ignore"]
 
 
@@ -78,6 +79,17 @@ class CorpusFiles(Parameters):
         for name in self.columns:
             if name not in known:
                 raise ValueError(f"columns names {name!r}, which layout {self.layout} lacks{nearest(name, known)}")
+        return self
+
+    # A check of the model and not of the field: a field's error quotes the value, which holds the secret.
+    @model_validator(mode="after")
+    def _holds_no_login(self) -> CorpusFiles:
+        files = [self.files] if isinstance(self.files, str) else self.files
+        if any(_LOGIN.search(file) for file in files):
+            raise ValueError(
+                "files must hold neither a name nor a password, which would stand in every run's manifest; leave them "
+                "to the protocol's own credentials"
+            )
         return self
 
     @model_validator(mode="after")

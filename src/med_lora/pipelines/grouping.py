@@ -12,7 +12,7 @@ _STEPS = {
     "med_lora.retrieval": "retrieval",
     "med_lora.pipelines.stages": "continued_pretraining",
     "med_lora.pipelines.question_generation": "data_engineering",
-    "med_lora.pipelines.canaries.insertion": "training",
+    "med_lora.pipelines.canaries.insertion": "canary_insertion",  # the audit comes after training
     "med_lora.pipelines.evaluation.origin": "model_loading",
     "med_lora.pipelines.evaluation.controls": "scoring",
     "med_lora.pipelines.evaluation.scores": "scoring",

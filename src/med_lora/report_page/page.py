@@ -20,16 +20,21 @@ const draw = (holder) => {
 };
 const holders = Array.from(document.querySelectorAll("[data-figure]"));
 holders.forEach(draw);
-const resize = (width) => holders.forEach((holder) => Plotly.relayout(holder, {width, autosize: width === null}));
+const resize = (width, tallest) => holders.forEach((holder) => {
+  holder.style.zoom = "";
+  const scale = Math.min(1, tallest / holder.offsetHeight);
+  holder.style.zoom = scale < 1 ? scale : "";
+  Plotly.relayout(holder, {width, autosize: width === null});
+});
 let folded = [];
 window.addEventListener("beforeprint", () => {
-  folded = Array.from(document.querySelectorAll("details:not([open])"));
+  folded = Array.from(document.querySelectorAll("details:not([open]):not(.bulk)"));
   folded.forEach((part) => { part.open = true; });
-  resize(660);
+  resize(660, 880);  // what A4 leaves between its margins, less the caption; a taller figure would be cut
 });
 window.addEventListener("afterprint", () => {
   folded.forEach((part) => { part.open = false; });
-  resize(null);
+  resize(null, Infinity);
 });
 """
 # U+2400 and on: pictures of control characters, but not of those that end lines

@@ -1,9 +1,10 @@
-"""Names and numbers as a reader meets them: titles of metrics and arms, decimals, intervals, p-values."""
+"""Names and numbers as a reader meets them: titles of metrics and arms, decimals, intervals, p-values, units."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 TITLES = {
@@ -164,12 +165,54 @@ def percent_change(ratio: float, low: float, high: float) -> str:
     if not math.isfinite(ratio):
         return ""
     bounds = f" [{100 * low:+.0f} %, {100 * high:+.0f} %]" if math.isfinite(low) and math.isfinite(high) else ""
-    return f"{100 * ratio:+.0f} %{bounds}".replace("-", "−")
+    return minus(f"{100 * ratio:+.0f} %{bounds}")
+
+
+def minus(text: str) -> str:
+    """Numbers with the sign for minus in place of hyphens."""
+    return text.replace("-", "−")
 
 
 def p_value(p: float) -> str:
     """A p-value as it follows a ``p``: ``= 0.012``, ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def show_p(p: float) -> str:
+    """A p-value as it stands in a column: ``0.012``, ``< 0.001``, an en dash where nothing was tested."""
+    return "–" if math.isnan(p) else p_value(p).removeprefix("= ")
+
+
+def show_seconds(seconds: float | None) -> str:
+    """A duration: ``0.4 s``, ``12 s``, ``3 min 5 s``, ``2 h 10 min``; an en dash where it is not known."""
+    if seconds is None:
+        return "–"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def show_bytes(count: float) -> str:
+    """A size in the largest binary unit of which there is one."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} GiB"
+
+
+def shown_place(path: str) -> str:
+    """``path`` for readers elsewhere: of an absolute path the last part alone, which says nothing of the machine."""
+    bare = path.removeprefix("file://")
+    if PureWindowsPath(bare).drive:
+        return PureWindowsPath(bare).name
+    return PurePosixPath(bare).name if bare.startswith(("/", "~")) else path
 
 
 def share(part: float) -> str:

@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from med_lora.pipelines.data_report.datasheet import HEADINGS, escape_markdown
-from tests.report_pages import INJECTIONS
+from tests.injections import SAMPLE
 
 from .reports import make_outputs
 
@@ -75,7 +75,7 @@ def test_random_splits_are_called_so(inputs: dict[str, Any]) -> None:
     assert "No benchmark was named to compare with." in datasheet
 
 
-@pytest.mark.parametrize("text", [*INJECTIONS, "![x](https://example.invalid/x.png)", "# x", "- x", "12. x", "_a_ *b*"])
+@pytest.mark.parametrize("text", [*SAMPLE, "![x](https://example.invalid/x.png)", "# x", "- x", "12. x", "_a_ *b*"])
 def test_foreign_text_reads_as_it_is_written(text: str) -> None:
     tokens = MarkdownIt("commonmark").parse(f"- {escape_markdown(text)}\n")
     (inline,) = [token for token in tokens if token.type == "inline"]

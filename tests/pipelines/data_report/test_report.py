@@ -11,7 +11,8 @@ from plotly.offline import get_plotlyjs
 from med_lora.pipelines.data_report.datasheet import HEADINGS
 from med_lora.pipelines.data_report.report import choose_examples
 from med_lora.report_page.markdown import render_markdown
-from tests.report_pages import INJECTIONS, Page
+from tests.injections import SAMPLE
+from tests.report_pages import Page
 
 from .conftest import Table, make_split
 from .reports import make_outputs
@@ -21,9 +22,9 @@ URL = re.compile(r"(?:https?:)?//[\w.-]+")
 
 def make_hostile(inputs: dict[str, Any]) -> dict[str, Any]:
     """Inputs whose every text tries to become part of the page."""
-    hostile = "".join(INJECTIONS)
+    hostile = "".join(SAMPLE)
     titles = {
-        name: {**corpus, "title": hostile, "files": "".join(INJECTIONS[:3])}
+        name: {**corpus, "title": hostile, "files": "".join(SAMPLE[:3])}
         for name, corpus in inputs["params:corpora"].items()
     }
     texts = {"question": hostile, "answer": hostile, "question_type": hostile, "focus": hostile}
@@ -123,8 +124,8 @@ def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any]) -> None:
     assert not [tag for tag, _ in page.elements if tag in {"img", "b", "a"}]
     assert not [name for _, values in page.elements for name in values if name.startswith("on")]
     own = html.replace(get_plotlyjs(), "")
-    assert all(injection not in own for injection in INJECTIONS)
-    assert page.text.count("".join(INJECTIONS)) > 20
+    assert all(injection not in own for injection in SAMPLE)
+    assert page.text.count("".join(SAMPLE)) > 20
 
 
 def test_examples_are_a_few_of_each_corpus(inputs: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from med_lora.pipelines.people.returned import read_ratings
 from med_lora.pipelines.people.returned_rows import read_rows
 from tests import recipes
-from tests.report_pages import INJECTIONS
+from tests.injections import SAMPLE
 
 from .rated import sheets
 
@@ -28,7 +28,7 @@ COMMENT = '=HYPERLINK("https://example.invalid")\n\'quoted\', "twice"; ümläut 
 
 @pytest.fixture(scope="module")
 def made() -> tuple[dict[str, bytes], pd.DataFrame]:
-    return sheets(PEOPLE, 2, tuned="".join(INJECTIONS), gold="- a list\n  of two lines\n\n" + "A long answer. " * 40)
+    return sheets(PEOPLE, 2, tuned="".join(SAMPLE), gold="- a list\n  of two lines\n\n" + "A long answer. " * 40)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_hostile_text_is_text(form: Form, key: pd.DataFrame) -> None:
     assert form.browser.execute_script("return window.injected") is None
     place = key[(key["arm"] == "tuned") & (key["rival"] == "")]["position"].iloc[0]
     form.browser.execute_script(f"show({place} - 1)")
-    assert form.find(".text.answer").text == "".join(INJECTIONS)
+    assert form.find(".text.answer").text == "".join(SAMPLE)
     assert not form.browser.find_elements("css selector", "main script, main img, main b:not(#instructions b)")
 
 

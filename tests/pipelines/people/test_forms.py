@@ -10,14 +10,15 @@ import re
 import pytest
 
 from tests import recipes
-from tests.report_pages import INJECTIONS, Page
+from tests.injections import SAMPLE
+from tests.report_pages import Page
 
 from .rated import sheets
 
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    texts = {"tuned": "".join(INJECTIONS), "gold": "{{ 7 * 7 }} \ufffe 'x' &amp; 中", "base": ""}
+    texts = {"tuned": "".join(SAMPLE), "gold": "{{ 7 * 7 }} \ufffe 'x' &amp; 中", "base": ""}
     files, _ = sheets(recipes.people(raters=["anna"], items=2), 2, **texts)
     return files["anna.html"].decode()
 
@@ -50,7 +51,7 @@ def test_texts_are_data_that_end_no_element(html: str) -> None:
     assert len(page.scripts) == 2
     shown = json.loads(page.scripts[0])
     texts = {answer for item in shown["items"] for answer in item["answers"]}
-    assert "".join(INJECTIONS) in texts
+    assert "".join(SAMPLE) in texts
     assert "{{ 7 * 7 }} \ufffd 'x' &amp; 中" in texts
     assert not re.search("[<>&\u2028]", page.scripts[0])
 

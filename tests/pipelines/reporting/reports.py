@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from med_lora.pipelines.reporting.errors import find_errors
 from med_lora.pipelines.reporting.figures import draw_epoch_scores, draw_loss_curve, draw_perplexity, draw_scores
 from med_lora.pipelines.reporting.headline import write_headline
 from med_lora.pipelines.reporting.report import write_report
 from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings
+from med_lora.pipelines.reporting.worst_pairs import find_errors
 
 TABLES = ("comparison", "controls", "corpus_scores", "subgroups", "forgetting", "as_published")
 OF_SETTINGS = (

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from med_lora.parameters import ReportingParams
-from med_lora.pipelines.reporting.probes import list_benchmarks
+from med_lora.pipelines.reporting.exams_times_secrets import list_benchmarks
+from med_lora.report_page.figures import make_figure
 from tests.injections import INJECTIONS, as_shown
 
 from .conftest import PAIRS, Table, ids, make_answers
@@ -221,6 +222,9 @@ def test_narrow_screens_scroll_tables_and_paper_holds_them(browser: Any, plain_p
         browser.get(plain_path.as_uri())
         browser.execute_script("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
         wide = browser.execute_script("return document.documentElement.scrollWidth")
+        buttons = browser.execute_script(
+            "return Array.from(document.querySelectorAll('.modebar')).map((bar) => bar.getBoundingClientRect().width)"
+        )
         tables = browser.execute_script(
             "return Array.from(document.querySelectorAll('table')).map((t) => [t.id, t.getBoundingClientRect().right])"
         )
@@ -228,23 +232,69 @@ def test_narrow_screens_scroll_tables_and_paper_holds_them(browser: Any, plain_p
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert wide <= width
+    assert set(buttons) == {0}  # they would cover the titles
     assert not paper or [name for name, right in tables if right > width] == []
 
 
+def print_text(browser: Any, folder: Path) -> str:
+    """The words of the open page on paper, a space between any two."""
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+    (folder / "report.pdf").write_bytes(base64.b64decode(printed["data"]))
+    command = ["pdftotext", "-layout", str(folder / "report.pdf"), "-"]
+    return " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+no_pdftotext = not shutil.which("pdftotext")
+needs_pdftotext = pytest.mark.skipif(no_pdftotext, reason="pdftotext is not installed (Debian: poppler-utils)")
+
+
+@needs_pdftotext
 @pytest.mark.parametrize("scripts", [True, False])
-def test_paper_holds_what_is_folded(browser: Any, plain_path: Path, tmp_path: Path, scripts: bool) -> None:
-    if not shutil.which("pdftotext"):
-        pytest.skip("pdftotext is not installed (Debian: poppler-utils)")
+def test_paper_holds_what_is_folded_but_for_what_fills_pages(
+    browser: Any, plain_path: Path, tmp_path: Path, scripts: bool
+) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
     try:
         browser.get(plain_path.as_uri())
-        printed = browser.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+        text = print_text(browser, tmp_path)
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    (tmp_path / "report.pdf").write_bytes(base64.b64decode(printed["data"]))
-    text = subprocess.run(
-        ["pdftotext", "-layout", str(tmp_path / "report.pdf"), "-"], capture_output=True, text=True, check=True
-    ).stdout
-    for folded in ("training.lora.r", "Who made it?", "transformers", "train adapter", "Echoed question", "Figure 1"):
-        assert folded in text
+    assert all(folded in text for folded in ("Who made it?", "transformers", "train adapter", "Figure 1"))
+    assert not any(bulk in text for bulk in ("training.lora.r", "nrefs:1"))
+    assert "Every control in every metric (folded: on screen and in results.csv)" in text
+    assert "shape training and comparison (folded: on screen and in the run's manifest.json)" in text
     assert ("The figures need JavaScript" in text) is not scripts
+
+
+@needs_pdftotext
+def test_what_a_reader_opened_is_on_paper(browser: Any, plain_path: Path, tmp_path: Path) -> None:
+    browser.get(plain_path.as_uri())
+    browser.execute_script("document.querySelector('#settings').closest('details').open = true")
+    text = print_text(browser, tmp_path)
+    assert "training.lora.r" in text
+    assert "manifest.json)" not in text
+
+
+def test_a_figure_taller_than_a_page_is_shrunk_on_paper_alone(
+    browser: Any, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    tall = make_figure([{"type": "bar", "y": [1]}], "Tall", "n = 1", "A bar.").update_layout(height=1500)
+    path = tmp_path / "report.html"
+    path.write_text(make_report(inputs, tall_figure=tall), encoding="utf-8")
+    browser.get(path.as_uri())
+    heights = browser.execute_script(
+        """
+        const measure = () => ["tall-figure", "loss-curve-figure"].map(
+          (name) => document.getElementById(name).getBoundingClientRect().height);
+        const heights = [measure()];
+        for (const event of ["beforeprint", "beforeprint", "afterprint"]) {
+          window.dispatchEvent(new Event(event));
+          heights.push(measure());
+        }
+        return heights;
+        """
+    )
+    (tall_before, low), *paper, after = heights
+    assert tall_before > 1400
+    assert all(on_paper[0] <= 881 and on_paper[1] == low for on_paper in paper)
+    assert after == [tall_before, low]

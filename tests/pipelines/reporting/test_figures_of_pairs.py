@@ -46,7 +46,7 @@ def test_curves_are_the_empirical_distribution_of_the_pairs_that_count(
     assert list(curve.x)[1:-1] == pytest.approx(sorted(tuned), rel=1e-4)
     assert list(curve.y)[1:-1] == pytest.approx([100 * (place + 1) / 43 for place in range(43)], abs=0.006)
     assert (curve.y[0], curve.y[-1], curve.line.shape) == (0.0, 100.0, "hv")
-    assert figure.layout.xaxis.title.text == "score (0 to 1)<br>n = 43"
+    assert figure.layout.xaxis.title.text == "score<br>n = 43"
     assert "n = 43 test pairs" in figure.layout.title.subtitle.text
 
 
@@ -56,7 +56,32 @@ def test_titles_say_difference_p_and_interval_of_the_comparison(
     head = draw_distributions(scores, comparison, evaluation).layout.annotations[3].text
     row = comparison.set_index("metric").loc["bleu"]
     bounds = f"[{row['difference_low']:.2f}, {row['difference_high']:.2f}]"
-    assert head == f"<b>BLEU</b><br>+{row['difference']:.2f}, p < 0.001<br>{bounds}"
+    assert head == f"<b>BLEU</b><br>+{row['difference']:.2f}<br>{bounds}<br>p < 0.001"
+
+
+def test_the_caption_says_which_side_is_better(
+    scores: pd.DataFrame, comparison: pd.DataFrame, evaluation: EvaluationParams
+) -> None:
+    caption = draw_distributions(scores, comparison, evaluation).layout.meta["caption"]
+    assert "answers score high: better. " in caption
+    losses = comparison[comparison["metric"] == "rougeL"].assign(metric="cross_entropy", better="lower")
+    with_losses = pd.concat([comparison, losses], ignore_index=True)
+    caption = draw_distributions(scores, with_losses, evaluation).layout.meta["caption"]
+    assert "high: better, but for cross-entropy, where the curve further left is better. " in caption
+
+
+def test_nine_metrics_fit_on_a_printed_page(
+    scores: pd.DataFrame, comparison: pd.DataFrame, evaluation: EvaluationParams
+) -> None:
+    first = [table[table["metric"] == "rougeL"] for table in (scores, comparison)]
+    for name in ("meteor", "chrf", "bert_score_f1"):
+        scores, comparison = (
+            pd.concat([table, rows.assign(metric=name)], ignore_index=True)
+            for table, rows in zip((scores, comparison), first, strict=True)
+        )
+    figure = draw_distributions(scores, comparison, evaluation)
+    assert len(panels(figure)) == 9
+    assert figure.layout.height < 920  # A4 less its margins and a caption
 
 
 def test_zeros_and_ties_are_one_step(
@@ -155,6 +180,18 @@ def test_scores_that_do_not_vary_have_no_correlation(comparison: pd.DataFrame, e
     )
     assert all(head.text.endswith("no ρ") for head in figure.layout.annotations)
     assert not any(len(trace.x) for trace in figure.data if trace.xaxis == "x3")
+    assert "strongest" not in figure.layout.meta["caption"]
+
+
+def test_the_caption_counts_the_correlations_that_are_drawn(
+    comparison: pd.DataFrame, evaluation: EvaluationParams
+) -> None:
+    scores = many(60)
+    flat = (scores["metric"] == "rougeL") & (scores["arm"] == "base")
+    figure = draw_length_against_score(scores.mask(flat, scores.assign(score=0.0)), comparison, evaluation)
+    drawn = sum(len(trace.x) for trace in figure.data if trace.xaxis == "x3")
+    assert drawn == 1
+    assert "The strongest of 1 rank correlations is" in figure.layout.meta["caption"]
 
 
 @pytest.mark.parametrize("draw", [draw_distributions, draw_length_against_score])

@@ -148,7 +148,7 @@ def test_every_metric_whose_best_control_is_not_beaten_is_named(state: Any) -> N
 ZERO = {"base": 0.0, "tuned": 0.0, "difference": 0.0, "difference_low": 0.0, "difference_high": 0.0, "p_holm": 1.0}
 
 
-def test_a_metric_that_is_zero_throughout_is_not_counted(state: Any) -> None:
+def test_a_metric_that_is_zero_throughout_is_named_as_such(state: Any) -> None:
     exact = ROUGE | ZERO | {"metric": "exact_match"}
     nothing = CONTROL | dict.fromkeys(
         ("mean", "tuned_difference", "tuned_difference_low", "tuned_difference_high"), 0.0
@@ -157,10 +157,14 @@ def test_a_metric_that_is_zero_throughout_is_not_counted(state: Any) -> None:
     bleu = ROUGE | {"metric": "bleu", "base": 1.0, "tuned": 2.0}
     beaten = state(others=[*rivals, CONTROL | {"metric": "bleu"}], metrics=[exact, bleu])
     assert "In each of 2 text metrics the tuned model beats" in beaten["sentence"]
-    assert beaten["lead"].startswith("Tuned beats base on all 3 tested metrics")
+    assert beaten["lead"].startswith(
+        "Tuned beats base on 3 of 4 tested metrics (perplexity, ROUGE-L F and BLEU); exact match is 0 throughout. It"
+    )
     assert beaten["best_controls"]["exact_match"] == {"arm": "empty_answer", "verdict": "unclear"}
     scored = [rivals[0] | {"mean": 0.1, "tuned_difference": -0.1, "tuned_difference_low": -0.2}]
-    assert "1 of 2 text metrics" in state(others=scored, metrics=[exact])["sentence"]
+    unbeaten = state(others=scored, metrics=[exact])
+    assert "1 of 2 text metrics" in unbeaten["sentence"]
+    assert "throughout" not in unbeaten["lead"]
 
 
 def test_secrets_among_the_training_pairs_are_told(state: Any) -> None:

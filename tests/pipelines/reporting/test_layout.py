@@ -68,7 +68,7 @@ def test_a_figure_that_the_report_does_not_know_is_shown_and_an_empty_one_is_not
 
 
 def test_a_study_stands_after_the_controls_and_is_linked(inputs: dict[str, Any]) -> None:
-    study: dict[str, Any] = {"title": "A study <b>", "citation": "Anybody 2024", "system": ""}
+    study: dict[str, Any] = {"title": "A study <b>", "citation": "Anybody 2024", "system": "", "judge_note": ""}
     study |= {name: [] for name in ("impossible", "differences", "settings", "comparison", "columns", "rows")}
     study |= {"faults": ["It has no control."]}
     html = make_report(inputs, study=study)
@@ -81,10 +81,3 @@ def test_a_study_stands_after_the_controls_and_is_linked(inputs: dict[str, Any])
 
 def test_checklists_are_counted(page: Page) -> None:
     assert "TRIPOD-LLM2025612037" in page.text
-
-
-def test_a_report_without_what_is_optional_leaves_its_sections_out(inputs: dict[str, Any]) -> None:
-    page = Page(make_report(inputs, errors=None, run=None, datasheet=None, checklists=None))
-    assert not {"run", "steps", "versions", "checklists"} & {values.get("id") for _, values in page.elements}
-    assert "did worst" not in page.text
-    assert "Data sheet" not in page.text

@@ -72,3 +72,10 @@ def test_the_lead_counts_the_controls_that_are_not_beaten_and_those_that_are_bet
         "By ROUGE-L F it scores below giving the reference answer of another question; in 2 of 3 text metrics it does "
         "not clearly beat the best null control, and scores below it in 2."
     )
+
+
+def test_metrics_that_are_zero_throughout_are_counted_and_named_even_if_nothing_else_is_shown() -> None:
+    rows = [PERPLEXITY | {"p_holm": 0.2}, *(ROUGE | {"metric": name} for name in ("exact_match", "bleu"))]
+    assert write_lead(pd.DataFrame(rows), {}, 0.05, zero=["exact_match", "bleu"]) == (
+        "Tuned is not shown to beat base on any of 3 tested metrics; exact match and BLEU are 0 throughout."
+    )

@@ -23,7 +23,8 @@ from med_lora.pipelines.reporting.tables import (
     list_whole,
 )
 from med_lora.report_page.wording import interval, number, p_value
-from tests.report_pages import INJECTIONS, Page
+from tests.injections import SAMPLE
+from tests.report_pages import Page
 
 from .conftest import PAIRS, Table, ids, make_answers
 from .reports import make_report
@@ -33,7 +34,7 @@ from .texts import REFERENCE, TUNED
 @pytest.fixture(scope="module")
 def hostile_split() -> Table:
     """Questions and references that try to become part of the page."""
-    hostile = [INJECTIONS[place % len(INJECTIONS)] for place in range(PAIRS)]
+    hostile = [SAMPLE[place % len(SAMPLE)] for place in range(PAIRS)]
     return Table(pd.DataFrame({"id": ids(), "question": hostile, "answer": hostile}))
 
 
@@ -69,6 +70,9 @@ def test_every_part_is_there(page: Page, comparison: pd.DataFrame) -> None:
     assert len(articles) == 4 + 4  # by chance, and lowest scored; on no pair the tuned model lost
     assert page.text.count(TUNED) == page.text.count(REFERENCE) == len(articles)
     assert page.text.count("(cut at the length limit)") == len(articles)
+    unlike = [f"(shares little with the {arm} model's answer)" for arm in ("base", "tuned")]
+    assert [page.text.count(note) for note in unlike] == [len(articles)] * 2
+    assert "mark" in {tag for tag, _ in page.elements}  # the legend's
     assert "leave out the 17 pairs" in page.text
     assert "43 pairsin 43 groups17 left out" in page.text  # three lines of a cell
     assert "The test has 60 pairs in 60 groups." in page.text
@@ -111,7 +115,7 @@ def test_policy_allows_exactly_the_scripts_of_the_page(page: Page) -> None:
 
 
 def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any], hostile_split: Table) -> None:
-    hostile = "".join(INJECTIONS)
+    hostile = "".join(SAMPLE)
     answers = {arm: make_answers(hostile, "eos") for arm in ("base_answers", "tuned_answers")}
     corpora = {"genmedgpt": {"layout": "alpaca", "title": hostile, "licence": hostile, "files": "a"}}
     names = {"params:experiment": hostile, "params:description": hostile, "params:corpora": corpora}
@@ -124,7 +128,7 @@ def test_foreign_text_is_shown_and_never_run(inputs: dict[str, Any], hostile_spl
     assert not [tag for tag, _ in page.elements if tag in {"img", "b"}]
     assert not [name for _, values in page.elements for name in values if name.startswith("on")]
     own = html.replace(get_plotlyjs(), "")
-    assert all(injection not in own for injection in INJECTIONS)
+    assert all(injection not in own for injection in SAMPLE)
     of_answers, of_names = (4 + 4) * 2, 3 + 1 + 2  # experiment thrice, description, title and licence of the corpus
     assert page.text.count(hostile) == of_answers + of_names + 2 * len(changed["comparison"])
 

@@ -9,6 +9,7 @@ import pytest
 
 from med_lora.parameters import CorpusParams, EvaluationParams, LoraParams, PromptParams, ReportingParams
 from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings, flatten_settings
+from tests import recipes
 
 from .conftest import PAIRS, Table, make_answers
 from .texts import BASE, TUNED
@@ -92,6 +93,11 @@ def test_named_target_modules_are_listed(parameters: dict[str, Any]) -> None:
     )
     settings = describe_settings(*given({**parameters, "params:training": named}))
     assert ("training.lora.target_modules", "q_proj, v_proj") in [row[:2] for row in settings["rows"]]
+
+
+def test_settings_do_not_say_where_a_local_model_lies() -> None:
+    rows = flatten_settings({"model": recipes.model_params(id="/home/jane/models/tiny")})
+    assert [value for key, value, _ in rows if key == "model.id"] == ["tiny"]
 
 
 def test_settings_name_the_prompt_and_its_system_text() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from med_lora.parameters import CorpusParams, DataEngineeringParams, ScreeningParams, TrainingParams
 from med_lora.pipelines.evaluation.splits import Split
+from med_lora.report_page.wording import shown_place
 
 STAGES = ("read", "parse", "clean", "deduplicate", "decontaminate")
 LENGTH_PARTS = {"prompt": "prompt_tokens", "answer": "answer_tokens", "prompt and answer": "tokens"}
@@ -159,7 +160,7 @@ def _describe_sources(corpora: Mapping[str, CorpusParams], settings: DataEnginee
     uses = dict.fromkeys(settings.benchmarks, "benchmark") | dict.fromkeys(settings.corpora, "data")
     return [
         {"name": name, "title": corpus.title, "use": uses[name], "layout": corpus.layout, "licence": corpus.licence}
-        | {"files": [corpus.files] if isinstance(corpus.files, str) else corpus.files}
+        | {"files": [shown_place(file) for file in ([corpus.files] if isinstance(corpus.files, str) else corpus.files)]}
         | {"hub": corpus.hub.model_dump() if corpus.hub else None}
         for name, corpus in ((name, corpora[name]) for name in [*settings.corpora, *settings.benchmarks])
     ]

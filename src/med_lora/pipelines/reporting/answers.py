@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from med_lora.arms import ARMS
-from med_lora.pipelines.reporting.errors import LOST, LOWEST
 from med_lora.pipelines.reporting.marking import COMPARED_WITH, mark_differences
+from med_lora.pipelines.reporting.worst_pairs import LOST, LOWEST
 from med_lora.report_page.records import Record, read_records
 from med_lora.report_page.wording import number, title
 
@@ -41,14 +41,11 @@ def list_errors(errors: pd.DataFrame) -> dict[str, Any]:
 
 def _show_pair(row: Record, scores: dict[str, str]) -> dict[str, Any]:
     arms = [arm for arm in ARMS if arm in row]
-    answers = [
-        {
-            "arm": title(arm),
-            "score": scores.get(arm, ""),
-            "pieces": mark_differences(row[arm], row[COMPARED_WITH[arm]]),
-            "cut": row[f"{arm}_finish"] == "length",
-        }
-        for arm in arms
-    ]
+    answers = []
+    for arm in arms:
+        pieces, unlike = mark_differences(row[arm], row[COMPARED_WITH[arm]])
+        shown = {"arm": title(arm), "score": scores.get(arm, ""), "pieces": pieces}
+        shown["unlike"] = title(COMPARED_WITH[arm]).lower() if unlike else ""
+        answers.append(shown | {"cut": row[f"{arm}_finish"] == "length"})
     told = {name: row.get(name, "") for name in ("id", "question", "reference", "sources")}
     return {**told, "answers": answers}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from med_lora.report_page.records import Record
-from med_lora.report_page.wording import decimals, interval, number, p_value
+from med_lora.report_page.wording import decimals, interval, minus, number
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 
@@ -19,14 +19,9 @@ def show_values(row: Record, names: Sequence[str]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for name in names:
         low, high = (row.get(f"{name}_{bound}", math.nan) for bound in ("low", "high"))
-        cells[name] = number(row[name], places).replace("-", "−")
-        cells[f"{name}_interval"] = interval(low, high, places).replace("-", "−")
+        cells[name] = minus(number(row[name], places))
+        cells[f"{name}_interval"] = minus(interval(low, high, places))
     return cells
-
-
-def show_p(p: float) -> str:
-    """A p-value as it stands in a column: ``0.012``, ``< 0.001``, a dash where nothing was tested."""
-    return "–" if math.isnan(p) else p_value(p).removeprefix("= ")
 
 
 def show_direction(better: str) -> str:

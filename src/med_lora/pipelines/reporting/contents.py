@@ -32,21 +32,7 @@ SECTIONS = {
     "checklists": "Reporting checklists",
     "limitations": "Limitations",
 }
-OPTIONAL = frozenset(
-    {
-        "study",
-        "retrieval",
-        "judge",
-        "people",
-        "divergence",
-        "benchmarks",
-        "latency",
-        "canaries",
-        "errors",
-        "run",
-        "checklists",
-    }
-)
+OPTIONAL = frozenset({"study", "retrieval", "judge", "people", "divergence", "benchmarks", "latency", "canaries"})
 # Figures by section; one that is named nowhere is shown at the end of "figures".
 FIGURES: dict[str, tuple[str, ...]] = {
     "figures": ("perplexity_bars", "score_bars", "score_distributions", "length_against_score"),
@@ -65,7 +51,6 @@ def list_sections(given: Collection[str], places: Places) -> dict[str, str]:
     """Ids and titles of the sections that the report has."""
     absent = OPTIONAL - set(given)
     absent |= {section for section in ("figures", "training") if not places.get(section)}
-    absent |= {"versions"} if "run" in absent else set()
     return {section: heading for section, heading in SECTIONS.items() if section not in absent}
 
 

@@ -48,7 +48,6 @@ def write_headline(
     control = find_best_control(controls, CONTROLLED_METRIC)
     best = judge_best_controls(comparison, controls)
     beatable = _find_beatable(comparison, controls, best)
-    spoken = comparison[~comparison["metric"].isin(set(best) - set(beatable))]
     sentences = [
         _state_metric(rows["perplexity"], alpha, "held-out perplexity"),
         _state_metric(rows["rougeL"], alpha, title("rougeL")),
@@ -61,7 +60,7 @@ def write_headline(
         else "",
     ]
     headline: dict[str, Any] = {
-        "lead": write_lead(spoken, beatable, alpha),
+        "lead": write_lead(comparison, beatable, alpha, zero=[metric for metric in best if metric not in beatable]),
         "sentence": " ".join(filter(None, sentences)),
         "experiment": experiment,
         "confidence": evaluation.confidence,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -13,18 +13,24 @@ from med_lora.report_page.wording import name_deed, title
 NAMED = 4  # metrics that are named before the others are counted
 
 
-def write_lead(comparison: pd.DataFrame, best_controls: Mapping[str, Mapping[str, str]], alpha: float) -> str:
+def write_lead(
+    comparison: pd.DataFrame,
+    best_controls: Mapping[str, Mapping[str, str]],
+    alpha: float,
+    zero: Collection[str] = (),
+) -> str:
     """On how many tested metrics the tuned model beats the base model, and whether it beats the null controls.
 
     Args:
-        comparison: rows of the metrics to speak of.
+        comparison: as the evaluation writes it.
         best_controls: arm and verdict of the best null control of each text metric to speak of.
         alpha: level of significance.
+        zero: tested metrics in which both models and the best control score 0; they are counted, and named as such.
     """
     tested = [row for row in read_records(comparison) if row["better"] != "neither" and row["p_holm"] >= 0]
-    of: dict[str, list[str]] = {"improved": [], "worsened": [], "unclear": []}
+    of: dict[str, list[str]] = {"improved": [], "worsened": [], "unclear": [], "zero": []}
     for row in tested:
-        of[decide(row, alpha)].append(row["metric"])
+        of["zero" if row["metric"] in zero else decide(row, alpha)].append(row["metric"])
     return " ".join(filter(None, [_say_base(of, len(tested)), _say_controls(best_controls)]))
 
 
@@ -40,7 +46,9 @@ def _say_base(of: dict[str, list[str]], tested: int) -> str:
         said = f"Tuned is not shown to beat base on any of {tested} tested {metrics}"
     worse = f"; it is worse on {_name(of['worsened'])}" if of["worsened"] else ""
     unclear = f"; no difference is shown on {_name(of['unclear'])}" if of["unclear"] and improved else ""
-    return f"{said}{worse}{unclear}."
+    verb = "is" if len(of["zero"]) == 1 else "are"
+    zero = f"; {_name(of['zero'])} {verb} 0 throughout" if of["zero"] else ""
+    return f"{said}{worse}{unclear}{zero}."
 
 
 def _say_controls(best: Mapping[str, Mapping[str, str]]) -> str:

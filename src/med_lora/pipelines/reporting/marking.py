@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 COMPARED_WORDS = 300  # of each answer; answers that repeat one word, the worst case, take a quarter of a second then
+MOST_MARKED = 0.6  # of the words compared; beyond, marks would say no more than that the answers are unlike
 # the answers that each arm is compared with: tuning against the base model, passages against the same model without
 COMPARED_WITH = {"base": "tuned", "tuned": "base", "base_rag": "base", "tuned_rag": "tuned"}
 # a word with what joins it (don't, iron-deficiency), or what lies between words
@@ -14,11 +16,23 @@ _PIECES = re.compile(r"\w+(?:['\u2019-]\w+)*|\W+")
 Piece = tuple[str, bool]  # text, and whether the other answer lacks it
 
 
-def mark_differences(answer: str, other: str) -> list[Piece]:
+class Marked(NamedTuple):
+    """An answer in pieces, which together are its text.
+
+    Attributes:
+        pieces: neighbours of a kind as one.
+        unlike: whether more than ``MOST_MARKED`` of its words would be marked, so that none are.
+    """
+
+    pieces: list[Piece]
+    unlike: bool
+
+
+def mark_differences(answer: str, other: str) -> Marked:
     """``answer`` in pieces, with those marked whose words do not stand at the same place of ``other``.
 
-    Words are equal whatever their case; what lies between two marked words is marked with them. The texts of the pieces
-    together are ``answer``. Words after the first ``COMPARED_WORDS`` of either answer are not compared, nor marked.
+    Words are equal whatever their case; what lies between two marked words is marked with them. Words after the first
+    ``COMPARED_WORDS`` of either answer are not compared, nor marked.
     """
     pieces = _PIECES.findall(answer)
     places = [place for place, piece in enumerate(pieces) if _is_word(piece)][:COMPARED_WORDS]
@@ -30,9 +44,11 @@ def mark_differences(answer: str, other: str) -> list[Piece]:
         own -= set(range(block.a, block.a + block.size))
     if len(others) > COMPARED_WORDS:
         own = set()  # what seems to be missing may stand in the rest of the other answer
+    if len(own) > MOST_MARKED * len(words):
+        return Marked([(answer, False)], unlike=True)
     marked = {places[number] for number in own}
     between = {place + 1 for place in marked if place + 2 in marked and not _is_word(pieces[place + 1])}
-    return _merge(pieces, marked | between)
+    return Marked(_merge(pieces, marked | between), unlike=False)
 
 
 def _is_word(piece: str) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 from kedro.pipeline import Pipeline, node
 
 from med_lora.arms import BARE_ARMS, RAG_ARMS
-from med_lora.pipelines.reporting.errors import find_errors
 from med_lora.pipelines.reporting.exports.pipeline import create_export_pipeline
 from med_lora.pipelines.reporting.figures import (
     draw_distributions,
@@ -30,6 +29,7 @@ from med_lora.pipelines.reporting.tracks import (
     describe_people,
     describe_retrieval,
 )
+from med_lora.pipelines.reporting.worst_pairs import find_errors
 from med_lora.pipelines.tracks import DEFAULT_TRACKS, Tracks
 from med_lora.runs.description import describe_run
 

@@ -9,10 +9,10 @@ import pandas as pd
 
 from med_lora.pipelines.reporting.answers import list_errors, list_examples
 from med_lora.pipelines.reporting.contents import list_sections, place_figures
+from med_lora.pipelines.reporting.exams_times_secrets import list_benchmarks, list_canaries, list_latency
 from med_lora.pipelines.reporting.glance import list_answers, say_limits, say_meaning
-from med_lora.pipelines.reporting.marking import COMPARED_WORDS
-from med_lora.pipelines.reporting.probes import list_benchmarks, list_canaries, list_latency
-from med_lora.pipelines.reporting.provenance import show_run
+from med_lora.pipelines.reporting.marking import COMPARED_WORDS, MOST_MARKED
+from med_lora.pipelines.reporting.run_section import show_run
 from med_lora.pipelines.reporting.tables import (
     list_best_controls,
     list_comparison,
@@ -38,11 +38,12 @@ def write_report(
     forgetting: pd.DataFrame,
     as_published: pd.DataFrame,
     examples: pd.DataFrame,
+    errors: pd.DataFrame,
     data: dict[str, Any],
+    datasheet: str,
     settings: dict[str, Any],
-    errors: pd.DataFrame | None = None,
-    run: dict[str, Any] | None = None,
-    datasheet: str | None = None,
+    run: dict[str, Any],
+    checklists: list[dict[str, Any]],
     study: dict[str, Any] | None = None,
     retrieval: dict[str, Any] | None = None,
     judge: dict[str, Any] | None = None,
@@ -51,7 +52,6 @@ def write_report(
     canaries: pd.DataFrame | None = None,
     benchmarks: pd.DataFrame | None = None,
     latency: pd.DataFrame | None = None,
-    checklists: list[dict[str, Any]] | None = None,
     **figures: Any,
 ) -> str:
     """The whole report as one HTML document; plotly.js and the figures are inside, everything else is plain HTML.
@@ -65,12 +65,13 @@ def write_report(
         forgetting: general English before and after.
         as_published: figures as studies publish them.
         examples: as :func:`choose_examples` returns them.
+        errors: as :func:`find_errors` returns them.
         data: as :func:`describe_data` returns it.
-        settings: as :func:`describe_settings` returns them.
-        errors: as :func:`find_errors` returns them; None, like all that follow, leaves its section out.
-        run: as :func:`describe_run` returns it.
         datasheet: CommonMark.
-        study: as :func:`describe_study` returns it.
+        settings: as :func:`describe_settings` returns them.
+        run: as :func:`describe_run` returns it.
+        checklists: as :func:`count_checklists` returns them.
+        study: as :func:`describe_study` returns it; None, like all that follow, leaves its section out.
         retrieval: as :func:`describe_retrieval` returns it.
         judge: as :func:`describe_judge` returns it.
         people: as :func:`describe_people` returns it.
@@ -78,41 +79,66 @@ def write_report(
         canaries: as :func:`summarise_exposure` returns it.
         benchmarks: as :func:`compare_benchmarks` returns it.
         latency: as :func:`measure_latency` returns it.
-        checklists: as :func:`count_checklists` returns them.
         figures: ``plotly`` figures by the names of their datasets (``loss_curve_figure``); without a trace they are
             left out.
     """
     drawn, places = place_figures(figures)
-    optional = {
-        "errors": None if errors is None else list_errors(errors),
-        "run": None if run is None else show_run(run),
-        "canaries": None if canaries is None else list_canaries(canaries),
-        "benchmarks": None if benchmarks is None else list_benchmarks(benchmarks),
-        "latency": None if latency is None else list_latency(latency),
-        **{"study": study, "retrieval": retrieval, "judge": judge, "people": people, "divergence": divergence},
-        "checklists": checklists,
-    }
+    optional = {"study": study, "retrieval": retrieval, "judge": judge, "people": people, "divergence": divergence}
+    optional |= _list_probes(canaries, benchmarks, latency)
     values = {
         **_list_scores(comparison, controls, corpus_scores, subgroups, forgetting, as_published),
+        **_list_result(headline, forgetting, judge, people, canaries),
+        **_list_pairs(examples, errors, data, datasheet),
+        **{"settings": settings, "run": show_run(run), "checklists": checklists},
         **optional,
-        "headline": headline,
-        "sentence": _keep_together(headline["sentence"]),
-        "answers": list_answers(headline, forgetting, judge, people, canaries),
-        "meaning": say_meaning(headline),
-        "limits": say_limits(people is not None),
-        "confidence": percent(headline["confidence"]),
-        "pairs": data["splits"]["test"],
-        "compared_words": COMPARED_WORDS,
-        "examples": list_examples(examples),
-        "data": data,
-        "datasheet": render_markdown(datasheet) if datasheet else None,
-        "settings": settings,
         "sections": list_sections({name for name, value in optional.items() if value}, places),
         "numbers": {name: place for section in places.values() for name, place in section.items()},
         "drawn_in": places,
     }
     filters = {"plain": lambda name: name.replace("_", " ")}
     return render_page(__package__, "templates/report.html.j2", drawn, filters, values)
+
+
+def _list_probes(
+    canaries: pd.DataFrame | None, benchmarks: pd.DataFrame | None, latency: pd.DataFrame | None
+) -> dict[str, Any]:
+    """Rows of the tables on secrets, exams and speed; None for those that the run has not."""
+    return {
+        "canaries": None if canaries is None else list_canaries(canaries),
+        "benchmarks": None if benchmarks is None else list_benchmarks(benchmarks),
+        "latency": None if latency is None else list_latency(latency),
+    }
+
+
+def _list_result(
+    headline: dict[str, Any],
+    forgetting: pd.DataFrame,
+    judge: dict[str, Any] | None,
+    people: dict[str, Any] | None,
+    canaries: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """What stands at the top."""
+    return {
+        "headline": headline,
+        "sentence": _keep_together(headline["sentence"]),
+        "answers": list_answers(headline, forgetting, judge, people, canaries),
+        "meaning": say_meaning(headline),
+        "limits": say_limits(people is not None),
+        "confidence": percent(headline["confidence"]),
+    }
+
+
+def _list_pairs(examples: pd.DataFrame, errors: pd.DataFrame, data: dict[str, Any], datasheet: str) -> dict[str, Any]:
+    """The pairs that are shown, and where all of them come from."""
+    return {
+        "pairs": data["splits"]["test"],
+        "examples": list_examples(examples),
+        "errors": list_errors(errors),
+        "compared_words": COMPARED_WORDS,
+        "most_marked": percent(MOST_MARKED),
+        "data": data,
+        "datasheet": render_markdown(datasheet),
+    }
 
 
 def _list_scores(

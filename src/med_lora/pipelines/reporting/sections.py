@@ -22,6 +22,7 @@ from med_lora.parameters import (
     SplitParams,
     TrainingParams,
 )
+from med_lora.report_page.wording import shown_place
 
 
 def choose_examples(
@@ -154,7 +155,8 @@ def flatten_settings(parts: Mapping[str, Parameters]) -> Iterator[tuple[str, str
             if isinstance(value, Parameters):
                 yield from flatten_settings({f"{prefix}.{name}": value})
             else:
-                yield f"{prefix}.{name}", _show(value), field.description or ""
+                shown = shown_place(value) if name == "id" else _show(value)  # of a model, which may be a folder
+                yield f"{prefix}.{name}", shown, field.description or ""
 
 
 def _show(value: Any) -> str:

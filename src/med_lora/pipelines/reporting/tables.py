@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.pipelines.reporting.cells import Cells, align, show_direction, show_p, show_values
+from med_lora.pipelines.reporting.cells import Cells, align, show_direction, show_values
 from med_lora.pipelines.reporting.headline import find_best_control, judge_control
 from med_lora.report_page.records import Record, read_records
 from med_lora.report_page.wording import (
@@ -18,8 +18,10 @@ from med_lora.report_page.wording import (
     MATCHED,
     decimals,
     in_groups,
+    minus,
     number,
     percent_change,
+    show_p,
     title,
 )
 
@@ -40,7 +42,7 @@ def list_comparison(comparison: pd.DataFrame) -> list[Cells]:
         cells |= _show_metric(row)
         cells |= {"gain": percent_change(row["ratio"], row["ratio_low"], row["ratio_high"])}
         cells |= {"control": title(row["best_control"]) if row["best_control"] else "–"}
-        cells |= {"effect": number(row["rank_biserial"], 2).replace("-", "−")}
+        cells |= {"effect": minus(number(row["rank_biserial"], 2))}
         cells |= {"detectable": number(row["detectable"], decimals(row))}
         cells |= {"p": show_p(row["p_value"]), "p_holm": show_p(row["p_holm"])}
     return align(shown, (*names, "effect", "detectable", "p", "p_holm"))
@@ -193,7 +195,7 @@ def list_published(as_published: pd.DataFrame) -> list[Cells]:
 
 
 def _show_figure(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4g}".replace("-", "−")
+    return "–" if math.isnan(value) else minus(f"{value:.4g}")
 
 
 def _rows_of(comparison: pd.DataFrame, families: Sequence[str]) -> list[Record]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.pipelines.reporting.cells import Cells, align, show_direction, show_p, show_values
+from med_lora.pipelines.reporting.cells import Cells, align, show_direction, show_values
 from med_lora.report_page.records import read_records
-from med_lora.report_page.wording import decimals, in_groups, interval, number, title
+from med_lora.report_page.wording import decimals, in_groups, interval, minus, number, show_p, title
 
 CONTRAST_VALUES = ("reference_mean", "arm_mean", "difference")
 CONTRAST_FAMILIES = ("loss", "overlap", "meaning", "choice", "grounding", "judge", "people")
@@ -194,8 +194,8 @@ def _show_kappa(row: dict[str, Any]) -> Cells:
 
 
 def _signed(value: float) -> str:
-    return number(value, 3).replace("-", "−")
+    return minus(number(value, 3))
 
 
 def _bounds(row: dict[str, Any], low: str, high: str) -> str:
-    return interval(row[low], row[high], 3).replace("-", "−")
+    return minus(interval(row[low], row[high], 3))

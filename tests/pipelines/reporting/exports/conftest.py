@@ -67,6 +67,7 @@ def run() -> dict[str, Any]:
         "seconds": 150.0,
         "energy": {"joules": None, "source": None, "note": "no counter"},
         "peak_memory": {"ram_gib": 1.9, "gpu_gib": None},
+        "note": "",
     }
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.reporting.exports.latex import write_latex
+from med_lora.pipelines.reporting.exports.study_tables import show_study
 from med_lora.pipelines.reporting.exports.typesetting import ROWS_A_PAGE, Table, escape, typeset
 
 HOSTILE = "50 % of $5 & #1_x {y}^2 ~ \\end{tabular} <b> |q| \"r\" 's' `t` [u] -- '' – — − ± × ≤ é ß 漢 \n end"
@@ -36,7 +37,7 @@ def source(
     )
     figure = {"study": "kim", "quantity": "bleu", "system": "GPT_2", "arm": "tuned", "published": 40.0, "note": ""}
     figure |= {"printed": "40 %", "published_n": math.nan, "impossible": "above 1", "ours": 1.4412, "ours_low": 1.2}
-    figure |= {"ours_high": 1.6, "ours_n": 60, "why_they_differ": "another tokeniser"}
+    figure |= {"ours_high": 1.6, "ours_n": 60, "way": "", "why_they_differ": "another tokeniser"}
     second = figure | {"quantity": "rougeL", "impossible": "", "why_they_differ": "another tokeniser; another split."}
     summary = {"verdict": "fails its floor controls", "nothing_said": ["judge_accuracy"]}
     return write_latex(
@@ -124,8 +125,18 @@ def test_a_judge_that_fails_its_checks_is_not_quoted_without_it(source: str) -> 
 
 def test_reasons_that_figures_share_are_told_once(source: str) -> None:
     published = tables_of(source)["tab:embedded-1-published"]
-    assert [row[-1].strip() for row in cells_of(published)[1:]] == ["1", "1, 2"]
-    assert "1: another tokeniser; 2: another split." in published
+    assert [row[-1].strip() for row in cells_of(published)[1:]] == ["", "1"]
+    assert "In every figure of ours: another tokeniser." in published
+    assert "1: another split." in published
+    assert [row[4].strip() for row in cells_of(published)[1:]] == ["1.44 [1.20, 1.60]", "1.441 [1.200, 1.600]"]
+
+
+def test_ratings_beside_a_study_are_not_quoted_without_the_judges_checks() -> None:
+    table = pd.DataFrame({"metric": ["bleu", "judge_accuracy"], "tuned": [2.1, 3.0], "impossible": ["tuned", ""]})
+    doubted = show_study(table, ["The judge fails its floor controls."])
+    assert doubted.notes == ["The judge fails its floor controls."]
+    assert (doubted.head, [row[1] for row in doubted.rows]) == (["metric", "tuned"], ["2.1 (!)", "3"])
+    assert show_study(table.head(1), ["The judge fails its floor controls."]).notes == ()
 
 
 def test_hostile_text_comes_out_escaped() -> None:
@@ -142,6 +153,8 @@ def test_a_long_table_is_continued_and_an_uneven_one_refused() -> None:
     assert r"\label{tab:e-many}" in long
     assert r"\label{tab:e-many-2}" in long
     assert "(part 2 of 2)" in long
+    paragraphs = Table("many", "All.", ["a", "b"], [["x", "1"]] * (ROWS_A_PAGE // 2 + 1), columns="p{5cm}l")
+    assert r"\label{tab:e-many-2}" in typeset(paragraphs, "tab:e")
     assert "\n{}[u] & [v] \\\\\n" in typeset(Table("brackets", "All.", ["a", "b"], [["[u]", "[v]"]]), "tab:e")
     with pytest.raises(ValueError, match="has not 2 cells"):
         typeset(Table("few", "All.", ["a", "b"], [["x"]]), "tab:e")

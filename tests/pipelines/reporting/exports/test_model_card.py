@@ -70,6 +70,39 @@ def test_adapter_of_a_merged_first_stage_does_not_claim_the_hubs_model(
     assert "after continued pre-training" in text
 
 
+def test_full_model_after_a_first_stage_needs_no_folder_and_cites_lora_for_that_stage(
+    card_inputs: dict[str, Any], hub_model: ModelParams
+) -> None:
+    full = card_inputs | {"training": recipes.training(method="full")}
+    stage = card_inputs["continued_pretraining"].model_copy(update={"enabled": True})
+    text = write_model_card(**full | {"continued_pretraining": stage})
+    assert "these weights are whole without it" in text
+    assert "The first stage, continued pre-training on plain text, is in these weights." in text
+    assert "adapter" not in text.partition("## Intended use")[0]
+    assert "as their authors ask, and the method:\n\n```bibtex" in text
+    of_hub = write_model_card(**full | {"continued_pretraining": stage, "model": hub_model})
+    assert head_of(of_hub)["base_model"] == hub_model.id
+    alone = write_model_card(**full)
+    assert "hu2021lora" not in alone
+    assert "as their authors ask.\n\nWhoever" in alone
+
+
+def test_card_after_reporting_alone_claims_no_training_time(card_inputs: dict[str, Any]) -> None:
+    run = card_inputs["run"] | {"steps": card_inputs["run"]["steps"][1:], "seconds": 9.0, "note": "Not counted: one."}
+    run["code"] = run["code"] | {"commit": None}
+    text = write_model_card(**card_inputs | {"run": run})
+    assert "The steps that are recorded took 9.0 s; training is not among them." in text
+    assert "Peak memory of these steps: 1.90 GiB" in text
+    assert "- Not counted: one." in text
+    assert "med_lora 0.1.0, commit unknown; run" in text
+    assert "The run took" not in text
+
+
+def test_metric_in_which_nobody_scores_has_nothing_to_beat(card_inputs: dict[str, Any]) -> None:
+    row = next(line for line in write_model_card(**card_inputs).splitlines() if line.startswith("| Exact match"))
+    assert row.endswith("| nothing to beat: 0 throughout |")
+
+
 def test_full_model_is_a_fine_tuned_one_without_an_adapter(card_inputs: dict[str, Any], hub_model: ModelParams) -> None:
     training = recipes.training(method="full")
     text = write_model_card(**card_inputs | {"model": hub_model, "training": training})
@@ -117,7 +150,7 @@ def test_body_names_unbeaten_controls_licences_and_what_was_not_measured(card_in
         "Memorisation was not audited",
         "Energy: not measured (no counter).",
         "with local changes",
-        "Training took 33 s, the whole run 2 min.",
+        "Training took 33 s, the whole run 2 min 30 s.",
     ):
         assert part in text
     assert "In 1 of 5 text metrics it is not shown to beat a null control: ROUGE-L F." in limits

@@ -12,7 +12,7 @@ import pytest
 
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.reporting.exports.results import COLUMNS, describe_results, tabulate_results
-from med_lora.pipelines.reporting.exports.units import STATISTICS, UNITS, unit_of
+from med_lora.pipelines.reporting.exports.units import STATISTICS, UNITS, name_unit
 
 
 @pytest.fixture
@@ -106,6 +106,18 @@ def test_no_row_says_the_same_thing_twice(tables: dict[str, pd.DataFrame], contr
     assert not results.duplicated(["table", "metric", "contrast", "arm", "statistic"]).any()
 
 
+def test_an_arm_over_other_pairs_names_the_contrast_that_they_are_of(
+    tables: dict[str, pd.DataFrame], contrasts: pd.DataFrame
+) -> None:
+    fewer = contrasts["arm"] == "base_rag"
+    contrasts.loc[fewer, "n"] -= 2
+    results = tabulate_results("embedded", **tables, retrieval_comparison=contrasts)
+    rows = pick(results, table="retrieval_comparison", metric="rougeL", statistic="estimate", arm="base")
+    assert rows["contrast"].tolist() == ["", "base_rag - base"]
+    assert rows["n"].tolist() == [43, 41]
+    assert not results.duplicated(["table", "metric", "contrast", "arm", "statistic"]).any()
+
+
 def test_gain_of_passages_by_tuning_is_a_difference_without_arms(
     tables: dict[str, pd.DataFrame], contrasts: pd.DataFrame
 ) -> None:
@@ -123,7 +135,7 @@ def test_optional_tables_are_rows_with_their_own_units(tables: dict[str, pd.Data
     audit = {"arm": "tuned", "n": 2, "mean_exposure": 1.5, "max_exposure": 2.0, "most": 3.46, "p_value": 0.2}
     study = {"study": "kim", "quantity": "train_loss@100", "system": "GPT-2", "arm": "tuned", "published": 2.0}
     study |= {"published_n": math.nan, "published_p": math.nan, "ours": 1.9, "ours_low": 1.8, "ours_high": 2.0}
-    study |= {"ours_n": 60, "ours_p": math.nan}
+    study |= {"ours_n": 60, "ours_p": math.nan, "way": ""}
     results = tabulate_results(
         "embedded",
         **tables,
@@ -162,7 +174,7 @@ def test_every_statistic_and_unit_is_explained(tables: dict[str, pd.DataFrame]) 
     ],
 )
 def test_quantities_of_studies_have_units(quantity: str, unit: str) -> None:
-    assert unit_of(quantity, "") == unit
+    assert name_unit(quantity, "") == unit
     assert unit in UNITS
 
 

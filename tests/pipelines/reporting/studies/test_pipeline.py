@@ -15,7 +15,7 @@ TRACKS = DEFAULT_TRACKS._replace(judge="base", latency=True, benchmarks=True)
 
 
 def test_tables_of_a_track_are_taken_where_the_experiment_has_it() -> None:
-    further = {"judge_comparison", "latency", "benchmark_comparison"}
+    further = {"judge_comparison", "judge_summary", "latency", "benchmark_comparison"}
     assert not further & create_study_pipeline(DEFAULT_TRACKS).inputs()
     assert further <= create_study_pipeline(TRACKS).inputs()
 

@@ -1,157 +1,233 @@
-"""The studies' figures in the configuration: their arithmetic, and what is called impossible."""
+"""Published, ours and why they differ: every number is the run's own, and every cause a stated fact."""
 
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
+import pandas as pd
 import pytest
-from pydantic import ValidationError
 
-from med_lora.parameters import PublishedParams, StudyParams
+from med_lora.parameters import StudyParams
+from med_lora.pipelines.reporting.studies.published import COLUMNS, compare_with_published
+from med_lora.pipelines.reporting.studies.settings import list_stated_settings, look_up
 
-NAMES = {"kim2024_msk", "medlms", "medidialogue", "gpt2_medical_terms", "lund_heart"}
-
-
-def is_share_of(percentage: str, n: int) -> bool:
-    """Whether some whole number of ``n`` items is this percentage, at as many decimals as it is printed with."""
-    places = len(percentage.partition(".")[2])
-    near = math.floor(float(percentage) * n / 100)
-    return any(f"{100 * count / n:.{places}f}" == f"{float(percentage):.{places}f}" for count in (near, near + 1))
+CONTRACT = [
+    *("study", "quantity", "system", "arm", "published", "printed", "published_n", "published_p"),
+    *("ours", "ours_low", "ours_high", "ours_n", "ours_p", "impossible", "why_they_differ", "note"),
+]
 
 
-def figures(studies: dict[str, StudyParams], name: str) -> dict[tuple[str, str, str], PublishedParams]:
-    return {(figure.system, figure.arm, figure.quantity): figure for figure in studies[name].published}
+def compare(
+    study: str, raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any], **more: Any
+) -> pd.DataFrame:
+    return compare_with_published(study, raw_studies, parameters, **tables, **more)
 
 
-def test_percentages_of_a_hundred_questions_are_whole_numbers() -> None:
-    assert is_share_of("46", 100)
-    assert is_share_of("46.92", 130)  # 61 of 130
-    assert is_share_of("66.7", 3)
-    assert not is_share_of("46.92", 100)
+def rows_of(table: pd.DataFrame, quantity: str, arm: str = "tuned") -> list[dict[str, Any]]:
+    of = table[(table["quantity"] == quantity) & (table["arm"] == arm)]
+    return [{str(key): value for key, value in row.items()} for row in of.to_dict("records")]
 
 
-def test_every_study_is_there(studies: dict[str, StudyParams]) -> None:
-    assert set(studies) == NAMES
-    assert all(study.faults and study.settings for study in studies.values())
+@pytest.fixture(scope="module")
+def dialogue(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any], judge_comparison: pd.DataFrame
+) -> pd.DataFrame:
+    return compare("medidialogue", raw_studies, parameters, tables, judge_comparison=judge_comparison)
 
 
-def test_figures_are_impossible_exactly_where_no_number_of_items_gives_the_percentage(
-    studies: dict[str, StudyParams],
+def test_columns_are_those_that_other_tables_read(dialogue: pd.DataFrame) -> None:
+    assert list(dialogue.columns) == COLUMNS == [*CONTRACT, "way"]
+
+
+def test_tested_metric_stands_there_by_the_sound_test_and_by_the_studys(dialogue: pd.DataFrame) -> None:
+    sound, own = rows_of(dialogue, "rougeL")
+    assert (sound["ours"], sound["ours_low"], sound["ours_high"]) == (0.18, pytest.approx(0.17), pytest.approx(0.19))
+    assert (sound["published"], sound["published_n"], sound["published_p"]) == (0.2061, 84, 0.0100)
+    assert (sound["ours_n"], sound["ours_p"], sound["way"]) == (60, 0.04, "this project")
+    assert (own["ours"], own["ours_p"]) == (0.18, 0.07)
+    assert own["way"] == "as published: Mann-Whitney U, uncorrected"
+    assert "test there: Mann-Whitney U" in sound["why_they_differ"]
+    assert "test there" not in own["why_they_differ"]
+
+
+def test_base_model_stands_beside_the_base_model_without_a_p_value(dialogue: pd.DataFrame) -> None:
+    (row,) = rows_of(dialogue, "rougeL", "base")
+    assert (row["ours"], row["published"]) == (0.15, 0.1696)
+    assert math.isnan(row["ours_p"])
+
+
+def test_bleu_is_also_that_of_the_test_set_as_a_whole(dialogue: pd.DataFrame) -> None:
+    mean, _, whole = rows_of(dialogue, "bleu")
+    assert (mean["ours"], whole["ours"]) == (2.5, 1.7)
+    assert whole["way"].startswith("of the test set as a whole")
+
+
+def test_improvements_are_ratios_and_differences_of_means(dialogue: pd.DataFrame) -> None:
+    assert rows_of(dialogue, "bleu_gain")[0]["ours"] == pytest.approx(1.5)
+    assert rows_of(dialogue, "bleu_difference")[0]["ours"] == pytest.approx(1.5)
+    assert rows_of(dialogue, "rougeL_gain")[0]["ours"] == pytest.approx(0.2)
+
+
+def test_judge_is_compared_axis_by_axis(dialogue: pd.DataFrame) -> None:
+    base, tuned = rows_of(dialogue, "judge_accuracy", "base")[0], rows_of(dialogue, "judge_accuracy")[0]
+    assert (base["ours"], tuned["ours"], tuned["ours_p"]) == (2.0, 3.0, 0.2)
+    (absent,) = rows_of(dialogue, "judge_relevance")
+    assert math.isnan(absent["ours"])
+    assert absent["note"] == "not measured: judge.axes has no relevance"
+    assert absent["why_they_differ"] == ""
+
+
+def test_without_judge_or_clock_the_note_names_the_setting(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any]
 ) -> None:
-    shares = [
-        figure
-        for study in studies.values()
-        for figure in study.published
-        if figure.printed.endswith(" %") and figure.n and not figure.quantity.endswith("_gain")
+    table = compare("medidialogue", raw_studies, parameters, tables)
+    assert rows_of(table, "judge_accuracy")[0]["note"] == "not measured: judge.enabled is false"
+    models = compare("medlms", raw_studies, parameters, tables, study_system="DistilGPT2")
+    assert rows_of(models, "answer_seconds")[0]["note"] == "not measured: latency.enabled is false"
+
+
+def test_seconds_are_the_median_with_machine_and_length(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any]
+) -> None:
+    shared = {"n": 20, "new_tokens": 64, "answer_p95": 3.0, "device": "A100"}
+    latency = pd.DataFrame(
+        [{"arm": "base", "answer_p50": 1.0, **shared}, {"arm": "tuned", "answer_p50": 2.0, **shared}]
+    )
+    table = compare("medlms", raw_studies, parameters, tables, study_system="DistilGPT2", latency=latency)
+    (row,) = rows_of(table, "answer_seconds")
+    assert (row["published"], row["ours"], row["ours_n"]) == (7.03, 2.0, 20)
+    assert row["note"] == "answers of 64 tokens on A100, p95 3 s"
+
+
+def test_perplexity_is_there_soundly_and_with_padding_counted(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any]
+) -> None:
+    table = compare("gpt2_medical_terms", raw_studies, parameters, tables)
+    sound, padded = rows_of(table, "perplexity")
+    assert (sound["ours"], padded["ours"]) == (12.0, 4.0)
+    assert padded["way"] == "as published: padding and prompt counted"
+    assert "7.12" in sound["impossible"]
+    assert [row["ours"] for row in rows_of(table, "perplexity", "base")] == [30.0, 9.0]
+
+
+def test_losses_are_those_of_the_nearest_step_and_say_so(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any]
+) -> None:
+    table = compare("gpt2_medical_terms", raw_studies, parameters, tables)
+    (validation,) = rows_of(table, "validation_loss@100")
+    assert (validation["ours"], validation["note"]) == (3.8, "at step 120, the nearest of this run")
+    (train,) = rows_of(table, "train_loss@100")
+    assert (train["ours"], train["note"]) == (50.5, "mean of steps 1 to 100")
+    (late,) = rows_of(table, "train_loss@300")
+    assert (late["ours"], late["note"]) == (70.5, "mean of steps 21 to 120, the nearest of this run")
+    assert rows_of(table, "training_steps")[0]["ours"] == 120
+
+
+def test_maxima_stand_beside_the_mean_that_they_hide(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any], scores: pd.DataFrame
+) -> None:
+    table = compare("medlms", raw_studies, parameters, tables, scores=scores, study_system="Llama-3-8B")
+    assert set(table["system"]) == {"Llama-3-8B", "all"}
+    mean, largest = rows_of(table, "bleu_max")
+    assert (mean["ours"], largest["ours"]) == (2.5, 7.5)
+    assert (mean["ours_n"], largest["ours_n"]) == (60, 2)  # a question without a score is none
+    assert largest["way"] == "as published: largest of a question"
+
+
+def test_causes_are_the_stated_differences_and_no_others(dialogue: pd.DataFrame) -> None:
+    (row,) = rows_of(dialogue, "rougeL", "base")
+    assert row["why_they_differ"].split("; ") == [
+        "n: 84 there, 60 here",
+        "definition there: F with beta 1.2, tokens are not stated, here: rougeL, version 1",
+        "base model: Llama-2-7B-chat there, data/06_models/embedded-base here",
+        "learning rate: 3e-05 there, 0.003 here",
+        "beta of ROUGE-L: 1.2 there, 1 here",
+        "continued pre-training first: not stated there, yes here",
     ]
-    assert {figure.system for figure in shares if figure.impossible} == {"Llama-3-8B", "Gemma-1.1-7B", "DistilGPT2"}
-    assert len(shares) == 5
-    for figure in shares:
-        assert bool(figure.impossible) != is_share_of(figure.printed.removesuffix(" %"), figure.n or 0), figure.printed
 
 
-def test_largest_scores_are_impossible_exactly_below_the_share_of_exact_matches(
-    studies: dict[str, StudyParams],
+def test_rank_of_a_run_without_lora_is_no_cause(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any]
 ) -> None:
-    """The mean of a score is no smaller than the share of answers that score 1, and the largest is no smaller."""
-    of = figures(studies, "medlms")
-    for system in studies["medlms"].systems:
-        for quantity in ("rouge1_max", "token_f1_max"):
-            figure = of[system, "tuned", quantity]
-            below = figure.value < of[system, "tuned", "exact_match"].value
-            assert bool(figure.impossible) == below, (system, quantity)
+    full = parameters | {"training": parameters["training"] | {"method": "full"}}
+    causes = rows_of(compare("gpt2_medical_terms", raw_studies, full, tables), "perplexity")[0]["why_they_differ"]
+    assert causes.count("LoRA there, all weights here") == 1
+    assert "LoRA rank" not in causes
+    assert (
+        "LoRA rank: 8 there, 16 here"
+        in (rows_of(compare("gpt2_medical_terms", raw_studies, parameters, tables), "perplexity")[0]["why_they_differ"])
+    )
 
 
-def test_ratings_of_twenty_items_are_whole_twentieths(studies: dict[str, StudyParams]) -> None:
-    ratings = [figure for figure in studies["medidialogue"].published if figure.quantity.startswith("judge_")]
-    assert len(ratings) == 8
-    for figure in ratings:
-        assert (figure.value * 20) == pytest.approx(round(figure.value * 20))
-        assert not figure.impossible
-
-
-@pytest.mark.parametrize("metric", ["bleu", "rouge1", "rouge2", "rougeL", "meteor"])
-def test_improvements_follow_from_the_scores_within_their_rounding(
-    studies: dict[str, StudyParams], metric: str
+def test_a_run_with_the_studys_settings_differs_in_none(
+    studies: dict[str, StudyParams], parameters: dict[str, Any]
 ) -> None:
-    of = {(arm, quantity): figure for (_, arm, quantity), figure in figures(studies, "medidialogue").items()}
-    base, tuned = (of[arm, metric] for arm in ("base", "tuned"))
-    half = 0.5e-4 * tuned.value / float(tuned.printed)  # of the last printed digit, in the unit here
-    low, high = ((tuned.value - half) / (base.value + half) - 1, (tuned.value + half) / (base.value - half) - 1)
-    gain = of["tuned", f"{metric}_gain"]
-    assert low <= gain.value <= high
-    assert not gain.impossible
-    assert of["tuned", f"{metric}_difference"].value == pytest.approx(tuned.value - base.value)
+    training = parameters["training"]
+    same = parameters | {"model": {"id": "models/Llama-2-7b-chat-hf"}, "evaluation": {"rouge_beta": 1.2}}
+    same |= {"continued_pretraining": {"enabled": False}}
+    same |= {"training": training | {"optimisation": training["optimisation"] | {"learning_rate": 3e-5}}}
+    compared = list_stated_settings(studies["medidialogue"], "", same)
+    assert len(compared) == len(studies["medidialogue"].settings)
+    assert [setting.clause for setting in compared if setting.differs] == []
 
 
-def test_perplexity_of_the_encyclopaedia_study_does_not_follow_from_its_loss(studies: dict[str, StudyParams]) -> None:
-    of = figures(studies, "gpt2_medical_terms")
-    losses = [of["GPT-2", "tuned", f"validation_loss@{step}"].value for step in (100, 200, 300)]
-    after = of["GPT-2", "tuned", "perplexity"]
-    assert losses == [2.526371, 2.027913, 1.963163]
-    assert math.exp(losses[-1]) == pytest.approx(7.12, abs=0.005)
-    assert losses[-1] - math.log(after.value) > 5 * (losses[1] - losses[2])
-    assert "7.12" in after.impossible
-    assert not of["GPT-2", "base", "perplexity"].impossible
+def test_model_of_a_system_is_known_by_any_of_its_names(
+    studies: dict[str, StudyParams], parameters: dict[str, Any]
+) -> None:
+    def differs(model: str) -> bool:
+        given = parameters | {"model": {"id": model, "quantisation": "nf4"}}
+        compared = list_stated_settings(studies["medlms"], "Llama-3-8B", given)
+        return next(setting.differs for setting in compared if setting.key == "model.id")
+
+    assert not differs("meta-llama/Meta-Llama-3-8B")
+    assert not differs("models/llama-3-8b")
+    assert differs("meta-llama/Llama-3.1-8B")
 
 
-def test_values_are_the_printed_numbers_in_the_units_of_this_project(studies: dict[str, StudyParams]) -> None:
-    checked = 0
-    for study in studies.values():
-        for figure in study.published:
-            number = re.match(r"\+?\d+(\.\d+)?(?= %$| s\b|,| of 5| \(|$)", figure.printed)
-            if number is None:
-                continue  # in words, checked by the tests above
-            checked += 1
-            percent, metric = figure.printed.endswith("%"), re.sub(r"_.*", "", figure.quantity)
-            factor = 0.01 if percent else 100 if metric == "bleu" else 1
-            assert figure.value == pytest.approx(float(number[0]) * factor), figure
-    assert checked > 60
+def test_folder_of_a_local_model_is_not_told(studies: dict[str, StudyParams], parameters: dict[str, Any]) -> None:
+    given = parameters | {"model": {"id": "/home/jane/models/llama-3-8b", "quantisation": "nf4"}}
+    stated = list_stated_settings(studies["medlms"], "Llama-3-8B", given)
+    (model,) = [setting for setting in stated if setting.key == "model.id"]
+    assert (model.here, model.differs) == ("llama-3-8b", False)
 
 
-def test_p_values_and_counts_are_those_of_the_two_tracks(studies: dict[str, StudyParams]) -> None:
-    tested = {
-        figure.quantity: (figure.p_value, figure.n)
-        for figure in studies["medidialogue"].published
-        if figure.p_value is not None
-    }
-    assert tested == {
-        "bleu": (0.0040, 84),
-        "rouge1": (0.0070, 84),
-        "rouge2": (0.0162, 84),
-        "rougeL": (0.0100, 84),
-        "meteor": (0.0450, 84),
-        "judge_accuracy": (0.6868, 20),
-        "judge_comprehensiveness": (0.4026, 20),
-        "judge_helpfulness": (0.7605, 20),
-        "judge_relevance": (0.6889, 20),
-    }
+def test_without_a_system_every_model_of_the_study_is_named(
+    studies: dict[str, StudyParams], parameters: dict[str, Any]
+) -> None:
+    (model,) = [item for item in list_stated_settings(studies["medlms"], "", parameters) if item.key == "model.id"]
+    assert model.there == "Llama-2-7B or Mistral-7B or Llama-3-8B or Gemma-1.1-7B or DistilGPT2"
 
 
-def test_holm_correction_leaves_the_published_p_values_where_the_fault_says(studies: dict[str, StudyParams]) -> None:
-    from med_lora.statistics.paired import holm
-
-    corrected = holm([0.0040, 0.0070, 0.0162, 0.0100, 0.0450])
-    assert (min(corrected), max(corrected)) == (pytest.approx(0.020), pytest.approx(0.045))
-    assert any(".020 to .045" in fault for fault in studies["medidialogue"].faults)
-
-
-def test_steps_of_the_encyclopaedia_study_are_nine_tenths_of_its_pages(studies: dict[str, StudyParams]) -> None:
-    steps = figures(studies, "gpt2_medical_terms")["GPT-2", "tuned", "training_steps"].value
-    batch = studies["gpt2_medical_terms"].settings["training.optimisation.effective_batch_size"]
-    assert steps * float(str(batch)) / 6861 == pytest.approx(0.9, abs=0.001)
+def test_stand_in_corpora_are_not_taken_for_the_published_ones(
+    studies: dict[str, StudyParams], parameters: dict[str, Any]
+) -> None:
+    given = parameters | {"corpora": {"genmedgpt": {"title": "Embedded exchanges"}}}
+    clauses = [
+        item.clause for item in list_stated_settings(studies["medidialogue"], "", given) if item.key == "corpora"
+    ]
+    assert clauses == ["corpora: GenMedGPT-5k there, Embedded exchanges here"]
 
 
-def test_figure_of_an_unknown_system_is_refused_with_the_nearest(raw_studies: dict[str, Any]) -> None:
-    figure = raw_studies["medlms"]["published"][0] | {"system": "Llama-2-7b"}
-    with pytest.raises(ValidationError, match=r"did you mean 'Llama-2-7B'"):
-        StudyParams.model_validate(raw_studies["medlms"] | {"published": [figure]})
+def test_settings_of_a_section_that_is_off_are_not_compared(
+    studies: dict[str, StudyParams], parameters: dict[str, Any]
+) -> None:
+    def keys(enabled: bool) -> list[str]:
+        given = parameters | {"retrieval": parameters["retrieval"] | {"enabled": enabled}}
+        return [item.key for item in list_stated_settings(studies["kim2024_msk"], "", given) if "retrieval" in item.key]
+
+    assert keys(False) == ["retrieval.enabled"]
+    assert keys(True) == ["retrieval.enabled", "retrieval.method", "retrieval.store", "retrieval.encoder.id"]
 
 
-def test_a_system_has_its_own_figures_and_those_of_all(studies: dict[str, StudyParams]) -> None:
-    study = studies["medlms"]
-    own = study.figures_of("DistilGPT2")
-    assert {figure.system for figure in own} == {"DistilGPT2", "all"}
-    assert study.figures_of("") == study.published
+def test_settings_are_read_from_mappings_and_from_parameter_models(studies: dict[str, StudyParams]) -> None:
+    assert look_up({"study": studies["medlms"]}, "study.shape") == "models"
+    assert look_up({"judge": {"endpoint": None}}, "judge.endpoint.model") is None
+
+
+def test_study_without_figures_gives_an_empty_table_with_its_columns(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any]
+) -> None:
+    table = compare("lund_heart", raw_studies, parameters, tables)
+    assert len(table) == 0
+    assert list(table.columns) == COLUMNS

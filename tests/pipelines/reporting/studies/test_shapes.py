@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -101,7 +102,18 @@ def test_side_by_side_counts_words_and_passages_and_holds_no_text(tabulate: Any,
     assert {row["question"] for row in published if row["refused"]} == {f"question {number}" for number in (2, 3, 4, 5)}
     assert [(row["question"], row["arm"]) for row in published if row["cut"]] == [("question 6", "base")]
     of = {(row["question"], row["arm"]): row for row in ours}
-    assert set(of) == {("a", "base"), ("a", "tuned_rag"), ("b", "base"), ("b", "tuned_rag")}
-    assert (of["a", "tuned_rag"]["words"], of["a", "tuned_rag"]["passages"]) == (7, 2)
-    assert (of["a", "base"]["passages"], of["b", "base"]["cut"], of["b", "base"]["refused"]) == (0, 1, 1)
-    assert secret not in table.to_csv()
+    first, second = "test question 1", "test question 2"
+    assert set(of) == {(question, arm) for question in (first, second) for arm in ("base", "tuned_rag")}
+    assert (of[first, "tuned_rag"]["words"], of[first, "tuned_rag"]["passages"]) == (7, 2)
+    assert (of[first, "base"]["passages"], of[second, "base"]["cut"], of[second, "base"]["refused"]) == (0, 1, 1)
+    written = table.to_csv(index=False)
+    assert secret not in written
+    assert not set(examples["id"]) & set(re.split(r"[,\n]", written))
+
+
+def test_folder_of_a_local_model_is_nobody_elses_business(
+    tabulate: Any, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parameters, "model", {"id": "/home/jane/models/tiny"})
+    _, ours = split(tabulate("medlms"))
+    assert [row["system"] for row in ours] == ["tiny", "tiny"]

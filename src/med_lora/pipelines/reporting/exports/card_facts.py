@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from med_lora.parameters import CanariesParams, EvaluationParams
+from med_lora.pipelines.reporting.judge_verdict import describe_verdict
 from med_lora.report_page.records import read_records
-from med_lora.report_page.wording import share, title
+from med_lora.report_page.wording import share, show_seconds, title
 
 # conduct of answers that a reader of the card must know of -> what an answer did
 CONDUCT = {
@@ -85,7 +86,9 @@ def describe_limitations(
         "One training run with one seed; the intervals hold the sampling of test pairs, not that of training."
     )
     if judge_summary is not None:
-        limits.append(f"A language model also judged the answers; by its own checks it {judge_summary['verdict']}.")
+        limits.append(
+            f"A language model also judged the answers; by its own checks it {describe_verdict(judge_summary)}."
+        )
     return limits
 
 
@@ -111,16 +114,30 @@ def describe_privacy(data: dict[str, Any], canaries: CanariesParams, canary_audi
     return sentences
 
 
+def knows_training(run: dict[str, Any]) -> bool:
+    """Whether a step that trained the model is among the recorded ones."""
+    return any(MODELS & set(step["outputs"]) for step in run["steps"])
+
+
+def name_code(code: dict[str, Any]) -> str:
+    """Version and commit, and whether the code was changed since."""
+    if not code["commit"]:
+        return f"{code['version']}, commit unknown"
+    return f"{code['version']}, commit {code['commit']}{' with local changes' if code['dirty'] else ''}"
+
+
 def describe_environment(run: dict[str, Any]) -> list[str]:
     """Machine, seconds, energy and versions of the run, as ``describe_run`` states them."""
     machine, energy = run["machine"], run["energy"]
     sentences = [f"Machine: {machine['kind']}, {machine['system']}, Python {run['python']}."]
-    training = [step for step in run["steps"] if MODELS & set(step["outputs"])]
-    if training:
-        seconds = sum(step["seconds"] for step in training)
+    if knows_training(run):
+        seconds = sum(step["seconds"] for step in run["steps"] if MODELS & set(step["outputs"]))
         sentences.append(f"Training took {show_seconds(seconds)}, the whole run {show_seconds(run['seconds'])}.")
     else:
-        sentences.append(f"The run took {show_seconds(run['seconds'])}.")
+        recorded = show_seconds(run["seconds"])
+        sentences.append(f"The steps that are recorded took {recorded}; training is not among them.")
+    if run["note"]:
+        sentences.append(run["note"])
     if energy["joules"] is None:
         sentences.append(f"Energy: not measured ({energy['note'].rstrip('.')}).")
     else:
@@ -130,15 +147,8 @@ def describe_environment(run: dict[str, Any]) -> list[str]:
         )
     peak = run["peak_memory"]
     gpu = f", {peak['gpu_gib']:.2f} GiB of GPU memory" if peak.get("gpu_gib") is not None else ""
-    sentences.append(f"Peak memory: {peak['ram_gib']:.2f} GiB{gpu}.")
+    of_what = "" if knows_training(run) else " of these steps"
+    sentences.append(f"Peak memory{of_what}: {peak['ram_gib']:.2f} GiB{gpu}.")
     code = run["code"]
-    commit = f", commit {code['commit']}{' with local changes' if code['dirty'] else ''}" if code["commit"] else ""
-    sentences.append(f"Code: med_lora {code['version']}{commit}; run {run['id']}.")
+    sentences.append(f"Code: med_lora {name_code(code)}; run {run['id']}.")
     return [*sentences, f"Packages: {', '.join(f'{name} {version}' for name, version in run['packages'])}."]
-
-
-def show_seconds(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -16,12 +16,14 @@ from med_lora.parameters import (
 from med_lora.pipelines.reporting.exports.card_facts import (
     CONDUCT,
     describe_environment,
-    describe_leakage,
     describe_limitations,
     describe_privacy,
-    describe_splits,
+    knows_training,
     list_verdicts,
+    name_code,
 )
+from med_lora.pipelines.reporting.exports.data_facts import describe_data
+from med_lora.pipelines.reporting.judge_verdict import describe_verdict
 from med_lora.report_page.records import Record, read_records
 from med_lora.report_page.wording import in_groups, percent, share, title
 
@@ -33,7 +35,6 @@ ENGINES = {
 
 
 def gather_facts(
-    *,
     description: str,
     headline: dict[str, Any],
     comparison: pd.DataFrame,
@@ -44,30 +45,73 @@ def gather_facts(
     canaries: CanariesParams,
     data: dict[str, Any],
     run: dict[str, Any],
-    canary_audit: pd.DataFrame | None,
-    judge_summary: dict[str, Any] | None,
-    ratings_comparison: pd.DataFrame | None,
-    benchmark_comparison: pd.DataFrame | None,
+    canary_audit: pd.DataFrame | None = None,
+    judge_summary: dict[str, Any] | None = None,
+    ratings_comparison: pd.DataFrame | None = None,
+    benchmark_comparison: pd.DataFrame | None = None,
 ) -> Facts:
-    """Sentences by name; None for what this run has not, or what no run can know. Arguments as ``fill_checklists``."""
-    rows = {row["metric"]: row for row in read_records(comparison)}
+    """What is known of a run, as :func:`fill_checklists` takes it.
+
+    Args:
+        description: what the experiment asks.
+        headline: as ``write_headline`` returns it.
+        comparison: base against tuned.
+        model: the base model.
+        prompt: the template of training and evaluation.
+        training: method and recipe.
+        evaluation: decoding, intervals, engine.
+        canaries: whether memorisation was audited.
+        data: as ``summarise_data`` of the data report returns it.
+        run: as ``describe_run`` returns it.
+        canary_audit: exposure of made-up secrets; None where none were inserted.
+        judge_summary: None without a judge.
+        ratings_comparison: None where nobody rated.
+        benchmark_comparison: None without exams.
+
+    Returns:
+        Sentences by name; None for what this run has not, or what no run can know.
+    """
     screened, *memorisation = describe_privacy(data, canaries, canary_audit)
-    tracks = _describe_tracks(judge_summary, ratings_comparison)
     return {
         "description": description,
-        "base": _name_base(model, run),
         "run": run["id"],
+        **_describe_model(model, prompt, training, evaluation, run),
+        **describe_data(data),
+        "screening": screened,
+        "memorisation": " ".join(memorisation),
+        **_describe_scores(comparison, headline, evaluation),
+        "limitations": " ".join(describe_limitations(comparison, headline, data, evaluation, judge_summary)),
+        **_describe_ratings(judge_summary, ratings_comparison),
+        "benchmarks": None if benchmark_comparison is None else _list_exams(benchmark_comparison),
+        "compute": _describe_compute(run),
+        # what no run of this software has
+        **dict.fromkeys(("annotators", "summarisation", "clinical_outcomes", "updating", "deployment")),
+    }
+
+
+def _describe_model(
+    model: ModelParams,
+    prompt: PromptParams,
+    training: TrainingParams,
+    evaluation: EvaluationParams,
+    run: dict[str, Any],
+) -> Facts:
+    return {
+        "base": _name_base(model, run),
         "tuned_in": _find_run(run, {"adapter", "tuned_model"}),
         "answered_in": _find_run(run, {"tuned_answers"}),
-        "code": _name_code(run["code"]),
+        "code": name_code(run["code"]),
         "method": "low-rank adaptation (LoRA)" if training.method == "lora" else "training all weights",
         "recipe": _describe_recipe(training),
         "prompt": _describe_prompt(prompt),
         "engine": ENGINES[evaluation.engine],
         "decoding": _describe_decoding(evaluation),
-        **_describe_data(data),
-        "screening": screened,
-        "memorisation": " ".join(memorisation),
+    }
+
+
+def _describe_scores(comparison: pd.DataFrame, headline: dict[str, Any], evaluation: EvaluationParams) -> Facts:
+    rows = {row["metric"]: row for row in read_records(comparison)}
+    return {
         "metrics": _list_metrics(rows),
         "conduct": _describe_conduct(rows),
         "cut": _describe_cut(rows, evaluation),
@@ -76,29 +120,16 @@ def gather_facts(
         "controls": _describe_controls(list_verdicts(headline, comparison)),
         "result": headline["sentence"],
         "subgroups": "Results by source, question type and topic: report, Parts of the test set.",
-        "limitations": " ".join(describe_limitations(comparison, headline, data, evaluation, judge_summary)),
-        "tracks": tracks,
-        "tracks_or_none": tracks or "No judge and no people rated the answers.",
-        "people": None if ratings_comparison is None else _count_rated(ratings_comparison),
-        "blinding": _describe_blinding(judge_summary, ratings_comparison),
-        "benchmarks": None if benchmark_comparison is None else _list_exams(benchmark_comparison),
-        "compute": " ".join(sentence for sentence in describe_environment(run) if not sentence.startswith("Packages")),
-        # what no run of this software has
-        **dict.fromkeys(("annotators", "summarisation", "clinical_outcomes", "updating", "deployment")),
     }
 
 
-def _describe_data(data: dict[str, Any]) -> Facts:
+def _describe_ratings(judge_summary: dict[str, Any] | None, ratings: pd.DataFrame | None) -> Facts:
+    tracks = _describe_tracks(judge_summary, ratings)
     return {
-        "language": data["settings"]["cleaning"]["language"] or "any (not filtered)",
-        "sources": _list_sources(data),
-        "public_data": _list_public(data),
-        "licences": _list_licences(data),
-        "splits": describe_splits(data),
-        "cleaning": _describe_cleaning(data),
-        "left_out": _describe_left_out(data),
-        "leakage": describe_leakage(data),
-        "generator": _name_generator(data),
+        "tracks": tracks,
+        "tracks_or_none": tracks or "No judge and no people rated the answers.",
+        "people": None if ratings is None else _count_rated(ratings),
+        "blinding": _describe_blinding(judge_summary, ratings),
     }
 
 
@@ -116,9 +147,11 @@ def _find_run(run: dict[str, Any], outputs: set[str]) -> str:
     return made[-1] if made else f"{run['id']} or before"
 
 
-def _name_code(code: dict[str, Any]) -> str:
-    commit = f", commit {code['commit']}" if code["commit"] else ""
-    return f"{code['version']}{commit}{' with local changes' if code['dirty'] else ''}"
+def _describe_compute(run: dict[str, Any]) -> str | None:
+    """Machine, time, energy and memory; None where nothing tells what training took."""
+    if not knows_training(run):
+        return None
+    return " ".join(sentence for sentence in describe_environment(run) if not sentence.startswith("Packages"))
 
 
 def _describe_recipe(training: TrainingParams) -> str:
@@ -148,51 +181,6 @@ def _describe_decoding(evaluation: EvaluationParams) -> str:
         else f"Sampling at temperature {decoding.temperature:g}, top-p {decoding.top_p:g}, seed {decoding.seed}"
     )
     return f"{drawn}, repetition penalty {decoding.repetition_penalty:g}, at most {decoding.max_new_tokens} tokens."
-
-
-def _sources(data: dict[str, Any]) -> list[dict[str, Any]]:
-    return [source for source in data["sources"] if source["use"] == "data"]
-
-
-def _list_sources(data: dict[str, Any]) -> str:
-    named = [f"{source['title']} ({source['licence']})" for source in _sources(data)]
-    return f"Corpora: {', '.join(named)}."
-
-
-def _list_public(data: dict[str, Any]) -> str | None:
-    """Where the corpora are, if all of them are on the hub."""
-    sources = _sources(data)
-    if not all(source["hub"] for source in sources):
-        return None
-    named = [f"{source['hub']['id']} at {source['hub']['revision']} ({source['licence']})" for source in sources]
-    return f"On the Hugging Face hub: {', '.join(named)}."
-
-
-def _list_licences(data: dict[str, Any]) -> str | None:
-    """The licences, if every one is known."""
-    licences = {source["title"]: source["licence"] for source in _sources(data)}
-    if any(licence.lower() == "unknown" for licence in licences.values()):
-        return None
-    return f"Licences: {', '.join(f'{corpus}: {licence}' for corpus, licence in licences.items())}."
-
-
-def _describe_cleaning(data: dict[str, Any]) -> str:
-    cleaning, near = data["settings"]["cleaning"], data["settings"]["deduplication"]["near_jaccard"]
-    return (
-        f"Answers of {cleaning['min_answer_words']} to {cleaning['max_answer_words']} words were kept, exact and near "
-        f"duplicates (Jaccard similarity of {near:g} or more) removed."
-    )
-
-
-def _describe_left_out(data: dict[str, Any]) -> str:
-    reasons = [f"{reason['rows']:,} {reason['reason'].replace('_', ' ')}" for reason in data["reasons"]]
-    return f"Left out: {', '.join(reasons)}." if reasons else "No row was left out."
-
-
-def _name_generator(data: dict[str, Any]) -> str | None:
-    if data["generator"] is None:
-        return None
-    return f"Pairs of the corpus 'generated' were written from passages by the language model {data['generator']}."
 
 
 def _list_metrics(rows: dict[str, Record]) -> str:
@@ -245,7 +233,9 @@ def _describe_tracks(judge_summary: dict[str, Any] | None, ratings: pd.DataFrame
     sentences = []
     if judge_summary is not None:
         judge = f"{judge_summary['judge']} (version {judge_summary['version']})"
-        sentences.append(f"A language model, {judge}, judged answers; by its own checks it {judge_summary['verdict']}.")
+        sentences.append(
+            f"A language model, {judge}, judged answers; by its own checks it {describe_verdict(judge_summary)}."
+        )
     if ratings is not None:
         sentences.append(_count_rated(ratings))
     return " ".join(sentences) or None

@@ -11,8 +11,9 @@ from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.reporting.exports.study_tables import show_published, show_study
 from med_lora.pipelines.reporting.exports.typesetting import DASH, FIT, Table, typeset
 from med_lora.pipelines.reporting.headline import find_best_control, judge_control
+from med_lora.pipelines.reporting.judge_verdict import describe_verdict
 from med_lora.report_page.records import Record, read_records
-from med_lora.report_page.wording import decimals, in_groups, interval, number, percent, title
+from med_lora.report_page.wording import decimals, in_groups, interval, minus, number, percent, show_p, title
 
 VALUE_FAMILIES = ("loss", "overlap", "meaning", "choice")
 CORPUS_METRICS = ("sacrebleu", "bleu_unsmoothed", "chrf")
@@ -54,10 +55,10 @@ def write_latex(
         published_comparison: a study's figures beside those of the run.
         judge_summary: what the judge's own checks say of it.
     """
-    intervals = _describe_intervals(evaluation)
+    intervals, doubt = _describe_intervals(evaluation), _doubt(judge_summary)
     contrasts = {
         "retrieval": ("Arms with and without passages", retrieval_comparison, []),
-        "judge": ("A language model as judge, ratings from 1 to 5", judge_comparison, _doubt(judge_summary)),
+        "judge": ("A language model as judge, ratings from 1 to 5", judge_comparison, doubt),
         "ratings": ("Ratings by people, from 1 to 5", ratings_comparison, []),
     }
     tables = [
@@ -71,8 +72,8 @@ def write_latex(
             if given is not None
         ),
         *([] if benchmark_comparison is None else [_benchmarks(benchmark_comparison, evaluation)]),
-        *([] if study_table is None else [show_study(study_table)]),
-        *([] if published_comparison is None else [show_published(published_comparison, evaluation)]),
+        *([] if study_table is None else [show_study(study_table, doubt)]),
+        *([] if published_comparison is None else [show_published(published_comparison, evaluation, doubt)]),
     ]
     label = "tab:" + "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in experiment)
     head = [HEADER.format(experiment=label.removeprefix("tab:")), FIT]
@@ -95,7 +96,7 @@ def _comparison(comparison: pd.DataFrame, intervals: str) -> Table:
         values = [_show(row[name], places) for name in ("base", "tuned", "difference")]
         bounds = [_bounds(row, name, places) for name in ("base", "tuned", "difference")]
         best = _show(row["best_control_mean"], places) if control else DASH
-        rows.append([_arrow(row), str(row["n"]), *values, _p(row["p_holm"]), best])
+        rows.append([_arrow(row), str(row["n"]), *values, show_p(row["p_holm"]), best])
         rows.append(["", "", *bounds, "", title(control) if control else ""])
     tests = int(comparison["p_value"].notna().sum())
     caption = (
@@ -139,10 +140,10 @@ def _controls(comparison: pd.DataFrame, controls: pd.DataFrame) -> Table:
     for arm in sorted(set(controls["arm"])) if shown else []:
         rows.append([title(arm), *(_control(cells.get((arm, row["metric"])), decimals(row)) for row in shown)])
     caption = (
-        f"Null controls, which answer without a model, beside both models on {_pairs(pd.DataFrame(shown))}. A star "
-        "marks a control that the tuned model does not clearly beat: the interval of the paired difference holds zero "
-        "or lies below it. Of the controls nothing is tested. “Same length”: cut to the length of the tuned model's "
-        "answers."
+        "Null controls, which answer without understanding the question, beside both models on "
+        f"{_pairs(pd.DataFrame(shown))}. A star marks a control that the tuned model does not clearly beat: the "
+        "interval of the paired difference holds zero or lies below it. Of the controls nothing is tested. “Same "
+        "length”: cut or continued to the length of the tuned model's answers."
     )
     return Table("controls", caption, ["Arm", *(title(row["metric"]) for row in shown)], rows if shown else [])
 
@@ -175,7 +176,7 @@ def _corpus_scores(corpus_scores: pd.DataFrame, intervals: str) -> Table:
 
 
 def _interval(row: Record) -> str:
-    return interval(row["low"], row["high"], 2).replace("-", "−")
+    return minus(interval(row["low"], row["high"], 2))
 
 
 def _forgetting(forgetting: pd.DataFrame, evaluation: EvaluationParams) -> Table:
@@ -186,8 +187,9 @@ def _forgetting(forgetting: pd.DataFrame, evaluation: EvaluationParams) -> Table
         values = [_show(row[name], places) for name in ("base", "tuned", "difference")]
         rows.append([title(row["measure"]), str(row["n"]), *values, _bounds(named, "difference", places)])
     caption = (
-        "General English before and after tuning: passages that neither the base model nor the tuning saw; n: "
-        f"passages. Brackets: {percent(evaluation.confidence)} bootstrap interval of the difference. Nothing is tested."
+        "General English before and after tuning: documents that neither the base model nor the tuning saw; n: "
+        f"documents. Brackets: {percent(evaluation.confidence)} bootstrap interval of the difference. Nothing is "
+        "tested."
     )
     return Table("forgetting", caption, ["Measure", "n", "Base", "Tuned", "Difference", ""], rows)
 
@@ -201,7 +203,7 @@ def _contrasts(name: str, what: str, contrasts: pd.DataFrame, intervals: str) ->
         values = [_show(row[column], places) for column in ("reference_mean", "arm_mean")]
         difference = f"{_show(row['difference'], places)} {_bounds(row, 'difference', places)}"
         arms = f"{title(row['arm'])} − {title(row['reference']).lower()}"
-        rows.append([arms, title(row["metric"]), str(row["n"]), *values, difference, _p(row["p_holm"])])
+        rows.append([arms, title(row["metric"]), str(row["n"]), *values, difference, show_p(row["p_holm"])])
     rows = [["", *row[1:]] if place and row[0] == rows[place - 1][0] else row for place, row in enumerate(rows)]
     caption = (
         f"{what}: {_pairs(tested)}. {intervals} p: signed-rank test on groups, Holm-adjusted over {len(tested)} tests."
@@ -215,7 +217,7 @@ def _doubt(judge_summary: dict[str, Any] | None) -> list[str]:
     if judge_summary is None:
         return []
     axes = ", ".join(title(metric).partition(": ")[2] for metric in judge_summary["nothing_said"])
-    return [f"The judge {judge_summary['verdict']}." + (f" Its ratings of {axes} say nothing." if axes else "")]
+    return [f"The judge {describe_verdict(judge_summary)}." + (f" Its ratings of {axes} say nothing." if axes else "")]
 
 
 def _benchmarks(benchmarks: pd.DataFrame, evaluation: EvaluationParams) -> Table:
@@ -224,7 +226,7 @@ def _benchmarks(benchmarks: pd.DataFrame, evaluation: EvaluationParams) -> Table
         arms = [f"{_show(row[arm], 3)} {_bounds(row, arm, 3)}" for arm in ("base", "tuned")]
         difference = f"{_show(row['difference'], 3)} {_bounds(row, 'difference', 3)}"
         guesses = [_show(row[name], 3) for name in ("chance", "majority")]
-        rows.append([row["benchmark"], str(row["n"]), *guesses, *arms, difference, _p(row["p_holm"])])
+        rows.append([row["benchmark"], str(row["n"]), *guesses, *arms, difference, show_p(row["p_holm"])])
     caption = (
         f"Accuracy on exams; n: questions. Brackets: {percent(evaluation.confidence)} intervals, Wilson's of an arm "
         "and a paired bootstrap over questions of the difference. p: McNemar's exact test, Holm-adjusted over "
@@ -239,14 +241,8 @@ def _arrow(row: Record) -> str:
 
 
 def _show(value: float, places: int) -> str:
-    return number(value, places).replace("-", "−")
+    return minus(number(value, places))
 
 
 def _bounds(row: Record, name: str, places: int) -> str:
-    return interval(row[f"{name}_low"], row[f"{name}_high"], places).replace("-", "−")
-
-
-def _p(p: float) -> str:
-    if math.isnan(p):
-        return DASH
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return minus(interval(row[f"{name}_low"], row[f"{name}_high"], places))

@@ -27,7 +27,7 @@ from med_lora.pipelines.reporting.exports.card_facts import (
 from med_lora.pipelines.reporting.headline import find_best_control, judge_control
 from med_lora.pipelines.training.card import TERMS, relate_to_base, write_head
 from med_lora.report_page.records import Record, read_records
-from med_lora.report_page.wording import decimals, in_groups, measured, number, percent, title
+from med_lora.report_page.wording import decimals, in_groups, measured, minus, number, percent, show_p, title
 
 VALUE_FAMILIES = ("loss", "overlap", "meaning", "choice")
 # metric here -> its id on https://huggingface.co/metrics; a metric without one keeps its own name in the model index
@@ -93,8 +93,8 @@ def write_model_card(
     """
     is_full = training.method == "full"
     merged_stage = continued_pretraining.enabled and continued_pretraining.handover == "merged"
-    # an adapter for the merged model of a first stage fits no model of the hub
-    on_hub = model.revision is not None and not merged_stage
+    # an adapter for the merged model of a first stage fits no model of the hub; whole weights stand alone
+    on_hub = model.revision is not None and (is_full or not merged_stage)
     values = {
         "head": write_head(_describe_head(experiment, model.id, on_hub, is_full, data, comparison, controls)),
         "title": f"{experiment}: {'tuned model' if is_full else 'LoRA adapter'} for medical questions",
@@ -103,6 +103,7 @@ def write_model_card(
         "is_full": is_full,
         "on_hub": on_hub,
         "merged_stage": merged_stage,
+        "has_lora": not is_full or continued_pretraining.enabled,
         "settings": _list_settings(settings, is_full, on_hub),
         "base_sha256": (run.get("base_model") or {}).get("sha256"),
         **_describe_model(model, prompt, is_full, on_hub),
@@ -264,12 +265,14 @@ def _describe_evaluation(comparison: pd.DataFrame, evaluation: EvaluationParams)
 
 def _show_scores(row: Record, controls: pd.DataFrame) -> dict[str, str]:
     places = decimals(row)
-    shown = {name: measured(row, name, places).replace("-", "−") for name in ("base", "tuned", "difference")}
+    shown = {name: minus(measured(row, name, places)) for name in ("base", "tuned", "difference")}
     arrow = {"higher": " ↑", "lower": " ↓"}.get(row["better"], "")
-    p = "–" if math.isnan(row["p_holm"]) else ("< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}")
-    shown |= {"metric": title(row["metric"]) + arrow, "n": str(row["n"]), "p": p, "control": "–", "beaten": "–"}
+    shown |= {"metric": title(row["metric"]) + arrow, "n": str(row["n"]), "p": show_p(row["p_holm"])}
+    shown |= {"control": "–", "beaten": "–"}
     control = find_best_control(controls, row["metric"]) if row["better"] == "higher" else None
-    if control is not None:
+    if control is not None and not (row["base"] or row["tuned"] or control["mean"]):
+        shown["beaten"] = "nothing to beat: 0 throughout"
+    elif control is not None:
         shown["control"] = f"{title(control['arm']).lower()} {measured(control, 'mean', places)}"
         shown["beaten"] = {"beaten": "yes", "not beaten": "no", "unclear": "not clearly"}[judge_control(control)]
     return shown
@@ -279,8 +282,8 @@ def _show_forgetting(row: Record) -> dict[str, str]:
     named = row | {"metric": row["measure"], "difference_low": row["low"], "difference_high": row["high"]}
     places = decimals(named)
     shown = {name: number(row[name], places) for name in ("base", "tuned")}
-    difference = measured(named, "difference", places).replace("-", "−")
-    return shown | {"measure": title(row["measure"]), "n": f"{row['n']} passages", "difference": difference}
+    difference = minus(measured(named, "difference", places))
+    return shown | {"measure": title(row["measure"]), "n": f"{row['n']} documents", "difference": difference}
 
 
 def _cell(value: Any) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
-from med_lora.pipelines.reporting.exports.checklists import count_checklists, fill_checklists, write_checklists
+from med_lora.pipelines.reporting.exports.checklist_facts import gather_facts
+from med_lora.pipelines.reporting.exports.filling import count_checklists, fill_checklists, write_checklists
 from med_lora.pipelines.reporting.exports.latex import write_latex
 from med_lora.pipelines.reporting.exports.model_card import write_model_card
 from med_lora.pipelines.reporting.exports.results import describe_results, tabulate_results
@@ -50,7 +51,7 @@ def create_export_pipeline(tracks: Tracks, canaries: bool) -> Pipeline:
     latex = experiment | {"evaluation": "params:evaluation"} | TABLES | given | judged | published | study_table
     card = experiment | KNOWN | audit | judged | {"controls": "controls", "forgetting": "forgetting"}
     card |= {"continued_pretraining": "params:continued_pretraining", "settings": "report_settings"}
-    filled = KNOWN | audit | judged | rated
+    known = KNOWN | audit | judged | rated
     counted = "report_checklists"
     return Pipeline(
         [
@@ -63,7 +64,8 @@ def create_export_pipeline(tracks: Tracks, canaries: bool) -> Pipeline:
             ),
             node(write_latex, inputs=latex, outputs="latex_tables", name="write_latex"),
             node(write_model_card, inputs=card, outputs="model_card", name="write_model_card"),
-            node(fill_checklists, inputs=filled, outputs="checklists", name="fill_checklists"),
+            node(gather_facts, inputs=known, outputs="checklist_facts", name="gather_facts"),
+            node(fill_checklists, inputs="checklist_facts", outputs="checklists", name="fill_checklists"),
             node(write_checklists, inputs="checklists", outputs="reporting_checklists", name="write_checklists"),
             node(count_checklists, inputs="checklists", outputs=counted, name="count_checklists"),
         ]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from med_lora.arms import BARE_ARMS
-from med_lora.pipelines.reporting.exports.units import unit_of
+from med_lora.pipelines.reporting.exports.units import name_unit
 from med_lora.report_page.records import Record, read_records
 
 TUNING = "tuned - base"
@@ -63,23 +63,34 @@ def read_comparison(comparison: pd.DataFrame) -> Iterator[Row]:
 
 
 def read_contrasts(contrasts: pd.DataFrame, table: str) -> Iterator[Row]:
-    """Contrasts of a second track; an arm that stands in several contrasts stands in the results once."""
-    seen: set[tuple[str, str, str, str, int | None]] = set()
+    """Contrasts of a second track; an arm that stands in several contrasts stands in the results once.
+
+    Contrasts need not rest on the same pairs: where an arm has another figure than in the first of its contrasts, the
+    row names the contrast whose pairs it is of.
+    """
+    seen: dict[tuple[str, str, str], Row] = {}
     for record in read_records(contrasts):
         for row in _read_contrast(record, table):
-            key = (row.metric, row.statistic, row.arm, row.contrast, row.n)
-            nothing = row.statistic == "estimate" and math.isnan(row.value)
-            if key not in seen and not nothing:
-                seen.add(key)
+            if row.statistic == "estimate" and math.isnan(row.value):
+                continue
+            first = row if row.contrast else seen.setdefault((row.metric, row.statistic, row.arm), row)
+            if first is row:
                 yield row
+            elif row.n != first.n or not math.isclose(row.value, first.value):
+                yield row._replace(contrast=_name_contrast(record))
+
+
+def _name_contrast(row: Record) -> str:
+    """``tuned - base``; in brackets where both sides are differences themselves."""
+    if " - " in row["arm"]:
+        return f"({row['arm']}) - ({row['reference']})"
+    return f"{row['arm']} - {row['reference']}"
 
 
 def _read_contrast(row: Record, table: str) -> Iterator[Row]:
     """Both arms, their difference, effect and power, the references and the best control."""
-    fixed, contrast = _fixed(row, table), f"{row['arm']} - {row['reference']}"
-    if " - " in row["arm"]:  # a difference of differences: neither side is an arm
-        contrast = f"({row['arm']}) - ({row['reference']})"
-    else:
+    fixed, contrast = _fixed(row, table), _name_contrast(row)
+    if " - " not in row["arm"]:  # else a difference of differences: neither side is an arm
         # who is preferred depends on whom one is compared with; other metrics are of an arm alone
         against = contrast if row["metric"].endswith("_preference") else ""
         yield _measured(row, "reference_mean", "estimate", arm=row["reference"], contrast=against, **fixed)
@@ -87,7 +98,7 @@ def _read_contrast(row: Record, table: str) -> Iterator[Row]:
     tests = {name: row[name] for name in ("p_value", "p_holm")}
     yield _measured(row, "difference", "difference", contrast=contrast, **fixed, **tests)
     for column, statistic in EXTRAS.items():
-        given = fixed | {"unit": unit_of(row["metric"], row["family"], statistic)}
+        given = fixed | {"unit": name_unit(row["metric"], row["family"], statistic)}
         yield from _known([_measured(row, column, statistic, contrast=contrast, **given)])
     counted = fixed | {"unit": "pairs"}
     yield Row(statistic="excluded", value=float(row["excluded"]), contrast=contrast, **counted)
@@ -174,7 +185,7 @@ def read_practices(as_published: pd.DataFrame, families: Mapping[str, str]) -> I
     for row in read_records(as_published):
         fixed: dict[str, Any] = {"table": f"as_published: {row['variant']}", "metric": row["quantity"]}
         fixed |= {"family": families.get(row["quantity"], ""), "n": int(row["n"]), "statistic": "as_published"}
-        unit = unit_of(row["quantity"], fixed["family"])
+        unit = name_unit(row["quantity"], fixed["family"])
         if math.isnan(row["value"]):
             yield from _known([Row(value=row[arm], arm=arm, unit=unit, **fixed) for arm in BARE_ARMS])
         else:
@@ -185,8 +196,8 @@ def read_practices(as_published: pd.DataFrame, families: Mapping[str, str]) -> I
 def read_published(published_comparison: pd.DataFrame) -> Iterator[Row]:
     """A study's figures and those of the run; the table column holds the system as the study names it, and the way."""
     for row in read_records(published_comparison):
-        fixed: dict[str, Any] = {"metric": row["quantity"], "arm": row["arm"], "unit": unit_of(row["quantity"], "")}
-        way = f", {row['way']}" if row.get("way") and isinstance(row["way"], str) else ""
+        fixed: dict[str, Any] = {"metric": row["quantity"], "arm": row["arm"], "unit": name_unit(row["quantity"], "")}
+        way = f", {row['way']}" if row["way"] else ""
         fixed |= {"table": f"published_comparison: {row['study']}, {row['system']}{way}"}
         printed = {"n": _count(row["published_n"]), "p_value": row["published_p"]}
         yield Row(statistic="published", value=row["published"], **fixed, **printed)
@@ -202,7 +213,7 @@ def _fixed(row: Record, table: str) -> dict[str, Any]:
         "table": table,
         "metric": row["metric"],
         "family": row["family"],
-        "unit": unit_of(row["metric"], row["family"]),
+        "unit": name_unit(row["metric"], row["family"]),
         "n": _count(row["n"]),
         "groups": _count(row.get("groups")),
         "signature": row.get("signature", ""),

@@ -29,7 +29,8 @@ COLUMNS = {
     "table": "where the statistic comes from; subgroups add their dimension and level, as_published the practice",
     "family": "kind of metric: loss, overlap, meaning, choice, conduct, copying, grounding, flag, judge, people",
     "metric": "what was measured; its signature says how",
-    "contrast": "what is compared, as arm - reference; empty for the statistic of one arm",
+    "contrast": "what is compared, as arm - reference; with the statistic of one arm it names the contrast whose pairs "
+    "that is over, and is empty where all contrasts share them",
     "arm": "model or null control that the statistic is of; empty for a difference",
     "statistic": "what the number is, see statistics",
     "value": "the number; empty where it does not exist",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 DASH = "–"
-# Rows that a page holds beside a caption; a longer table is continued in another one.
+# Rows that a page holds beside a caption, half as many where cells are paragraphs; a longer table is continued.
 ROWS_A_PAGE = 40
 # Shrinks a table that is wider than the text, and leaves every other one as it is.
 FIT = (
@@ -116,7 +116,8 @@ def typeset(table: Table, label: str) -> str:
     Raises:
         ValueError: if a row has not as many cells as the head.
     """
-    parts = [table.rows[place : place + ROWS_A_PAGE] for place in range(0, len(table.rows), ROWS_A_PAGE)] or [[]]
+    most = ROWS_A_PAGE // 2 if "p{" in table.columns else ROWS_A_PAGE
+    parts = [table.rows[place : place + most] for place in range(0, len(table.rows), most)] or [[]]
     pages = []
     for number, rows in enumerate(parts, start=1):
         part = f" (part {number} of {len(parts)})" if len(parts) > 1 else ""

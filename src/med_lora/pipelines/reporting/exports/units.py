@@ -64,7 +64,7 @@ _OF_STATISTIC = dict.fromkeys(("relative_difference", "rank_biserial", "mean_of_
 _OF_QUANTITY = {"_seconds": "s", "_tokens": "tokens", "_steps": "steps", "epoch": "epochs", "_loss": "nats/token"}
 
 
-def unit_of(metric: str, family: str, statistic: str = "estimate") -> str:
+def name_unit(metric: str, family: str, statistic: str = "estimate") -> str:
     """Unit of a statistic of a metric, or of a quantity that a study prints; a key of ``UNITS``."""
     if statistic in _OF_STATISTIC:
         return _OF_STATISTIC[statistic]

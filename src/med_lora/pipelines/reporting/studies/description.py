@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 
 from med_lora.parameters import StudyParams
-from med_lora.pipelines.reporting.cells import Cells, show_p
-from med_lora.pipelines.reporting.studies.comparison import SEPARATOR, list_setting_clauses
-from med_lora.pipelines.reporting.studies.settings import compare_settings
-from med_lora.report_page.wording import capital, decimals, interval, number, percent_change, title
+from med_lora.pipelines.reporting.cells import Cells
+from med_lora.pipelines.reporting.judge_verdict import describe_verdict
+from med_lora.pipelines.reporting.studies.published import SEPARATOR, list_setting_clauses
+from med_lora.pipelines.reporting.studies.settings import list_stated_settings
+from med_lora.report_page.records import read_records
+from med_lora.report_page.wording import capital, decimals, interval, minus, number, percent_change, show_p, title
 
 WARNING = "⚠"
 COUNTS = ("training_tokens", "training_seconds", "training_steps", "fast_epochs", "plateau_epoch")
-TEXTS = ("printed", "impossible", "why_they_differ", "note", "way")
 ENDINGS = {"_max": "largest", "_gain": "relative improvement", "_difference": "tuned − base"}
 HEADINGS = {
     "p_as_published": "p as published",
@@ -36,6 +37,7 @@ def describe_study(
     published_comparison: pd.DataFrame,
     study_table: pd.DataFrame,
     study_system: str = "",
+    judge_summary: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the report's section on a study shows.
 
@@ -46,35 +48,42 @@ def describe_study(
         published_comparison: as :func:`compare_with_published` makes it.
         study_table: as :func:`tabulate_study` makes it.
         study_system: the system of the study that the run stands beside; empty for all of them.
+        judge_summary: what the judge's own checks say of it; None without a judge.
 
     Returns:
-        title, citation, system, faults and differences (sentences), impossible (figures that cannot be right),
-        settings (label, key, there, here, differs), comparison (rows of text), columns (name, heading, whether they
-        hold numbers) and rows of the study's own table.
+        title, citation, system, judge_note (that its ratings show nothing; "" where they do), faults and differences
+        (sentences), impossible (figures that cannot be right), settings (label, key, there, here, differs), comparison
+        (rows of text), columns (name, heading, whether they hold numbers) and rows of the study's own table.
     """
     given = StudyParams.model_validate(studies[study])
     system = study_system or ""
-    rows = [
-        {str(key): "" if key in TEXTS and pd.isna(value) else value for key, value in row.items()}
-        for row in published_comparison.to_dict("records")
-    ]
+    rows = read_records(published_comparison)
     columns = [str(name) for name in study_table if name not in ("source", "impossible")]
     return {
         "title": given.title,
         "citation": given.citation,
         "system": system,
+        "judge_note": _doubt_judge(rows, judge_summary),
         "faults": given.faults,
         "differences": given.differences,
         "impossible": list(dict.fromkeys(_name_impossible(row) for row in rows if row["impossible"])),
         "settings": [
             {"label": capital(setting.label), "key": setting.key, "there": setting.there, "here": setting.here}
             | {"differs": "differs" if setting.differs else "same"}
-            for setting in compare_settings(given, system, parameters)
+            for setting in list_stated_settings(given, system, parameters)
         ],
         "comparison": _list_comparison(rows, given, parameters),
         "columns": [(name, _heading(name), _is_number(study_table[name])) for name in columns],
         "rows": [_show_row(row, columns) for row in study_table.to_dict("records")],
     }
+
+
+def _doubt_judge(rows: list[dict[str, Any]], judge_summary: dict[str, Any] | None) -> str:
+    """That the figures of the run's judge show nothing, where it does not pass its own checks."""
+    rated = any(row["quantity"].startswith("judge_") for row in rows)
+    if not rated or judge_summary is None or judge_summary["verdict"].startswith("passes"):
+        return ""
+    return f"This run's judge {describe_verdict(judge_summary)}: its figures here show nothing by themselves."
 
 
 def name_quantity(quantity: str) -> str:
@@ -91,15 +100,22 @@ def _name_impossible(row: dict[str, Any]) -> str:
 
 
 def _list_comparison(rows: list[dict[str, Any]], study: StudyParams, parameters: dict[str, Any]) -> list[Cells]:
-    """Rows of the comparison; ``first`` is empty where the published figure is that of the row before."""
+    """Rows of the comparison; ``first`` is empty where the published figure is that of the row before.
+
+    ``why`` is empty where it is that of the last row of the same metric.
+    """
     shown: list[Cells] = []
     last: tuple[Any, ...] = ()
+    told: dict[str, str] = {}
     apart = {system: list_setting_clauses(study, system, parameters) for system in {row["system"] for row in rows}}
     for row in rows:
         figure = tuple(row[name] for name in ("quantity", "system", "arm", "printed", "published"))
         cells = _show_comparison(row, apart[row["system"]]) | {"first": "" if figure == last else "yes"}
-        if shown and figure == last and cells["why"] == shown[-1]["why"]:
+        metric, why = row["quantity"], cells["why"]
+        if why == told.get(metric):
             cells["why"] = ""
+        if why:
+            told[metric] = why
         shown.append(cells)
         last = figure
     return shown
@@ -109,7 +125,7 @@ def _show_comparison(row: dict[str, Any], apart: list[str]) -> Cells:
     """One row of the comparison; of why the two differ, what the clauses ``apart`` do not say."""
     own = [clause for clause in row["why_they_differ"].split(SEPARATOR) if clause and clause not in apart]
     quantity = row["quantity"]
-    shown = _show_value(quantity, row["published"])
+    shown = show_value(quantity, row["published"])
     return {
         "quantity": name_quantity(quantity),
         "system": row["system"],
@@ -119,8 +135,8 @@ def _show_comparison(row: dict[str, Any], apart: list[str]) -> Cells:
         "published_n": _show_count(row["published_n"]),
         "published_p": show_p(row["published_p"]),
         "impossible": f"{WARNING} cannot be right as printed: {row['impossible']}" if row["impossible"] else "",
-        "ours": _show_value(quantity, row["ours"]),
-        "ours_interval": _show_interval(quantity, row["ours_low"], row["ours_high"], row["ours"]),
+        "ours": show_value(quantity, row["ours"]),
+        "ours_interval": show_interval(quantity, row["ours_low"], row["ours_high"], row["ours"]),
         "ours_n": _show_count(row["ours_n"]),
         "ours_p": show_p(row["ours_p"]),
         "way": row["way"],
@@ -149,16 +165,18 @@ def _places(quantity: str, value: float) -> int:
     return decimals({"metric": name, "family": family, "base": value})
 
 
-def _show_value(quantity: str, value: float) -> str:
+def show_value(quantity: str, value: float) -> str:
+    """A figure with the decimals of its quantity; a gain in percent."""
     if quantity.endswith("_gain"):
         return percent_change(value, math.nan, math.nan) or "–"
-    return number(value, _places(quantity, value)).replace("-", "−")
+    return minus(number(value, _places(quantity, value)))
 
 
-def _show_interval(quantity: str, low: float, high: float, value: float) -> str:
+def show_interval(quantity: str, low: float, high: float, value: float) -> str:
+    """The interval of ``value`` with the same decimals; empty where there is none."""
     if quantity.endswith("_gain") and math.isfinite(low) and math.isfinite(high):
-        return f"[{100 * low:+.0f} %, {100 * high:+.0f} %]".replace("-", "−")
-    return interval(low, high, _places(quantity, value)).replace("-", "−")
+        return minus(f"[{100 * low:+.0f} %, {100 * high:+.0f} %]")
+    return minus(interval(low, high, _places(quantity, value)))
 
 
 def _show_count(count: Any) -> str:
@@ -195,4 +213,4 @@ def _show_cell(name: str, value: Any, metric: str) -> str:
         return f"{value:,.0f}"
     if name.startswith("p_"):
         return show_p(value)
-    return _show_value(f"{metric}_gain" if name == "gain" else metric or name, value)
+    return show_value(f"{metric}_gain" if name == "gain" else metric or name, value)

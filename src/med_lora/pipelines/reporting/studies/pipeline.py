@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
-from med_lora.pipelines.reporting.studies.comparison import compare_with_published
 from med_lora.pipelines.reporting.studies.description import describe_study
+from med_lora.pipelines.reporting.studies.published import compare_with_published
 from med_lora.pipelines.reporting.studies.shapes import tabulate_study
 from med_lora.pipelines.tracks import Tracks
 
@@ -29,6 +29,9 @@ def create_study_pipeline(tracks: Tracks) -> Pipeline:
     further = {"forgetting": "forgetting", "examples": "report_examples"}
     if tracks.benchmarks:
         further["benchmark_comparison"] = "benchmark_comparison"
+    shown = {name: name for name in ("published_comparison", "study_table")}
+    if tracks.judge:
+        shown["judge_summary"] = "judge_summary"
     return Pipeline(
         [
             node(
@@ -45,7 +48,7 @@ def create_study_pipeline(tracks: Tracks) -> Pipeline:
             ),
             node(
                 describe_study,
-                inputs=GIVEN | {"published_comparison": "published_comparison", "study_table": "study_table"},
+                inputs=GIVEN | shown,
                 outputs="report_study",
                 name="describe_study",
             ),

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from med_lora.parameters import StudyParams
+from med_lora.report_page.wording import shown_place
 
+ALL_WEIGHTS = "all weights are trained"
+FIRST_STAGE = "continued_pretraining.enabled"
 LABELS = {
     "model.id": "base model",
     "model.quantisation": "quantisation",
@@ -19,6 +22,7 @@ LABELS = {
     "data_engineering.split.test": "test questions",
     "prompt.template": "prompt template",
     "training.loss_on": "tokens in the loss",
+    FIRST_STAGE: "continued pre-training first",
     "training.max_length": "longest sequence",
     "training.lora.r": "LoRA rank",
     "training.lora.alpha": "LoRA alpha",
@@ -62,11 +66,15 @@ class StatedSetting:
     @property
     def clause(self) -> str:
         """The difference in words, without a semicolon, which separates clauses."""
+        if self.here == ALL_WEIGHTS:
+            return "LoRA there, all weights here"
         return f"{self.label}: {self.there} there, {self.here} here".replace(";", ",")
 
 
-def compare_settings(study: StudyParams, system: str, parameters: Mapping[str, Any]) -> list[StatedSetting]:
+def list_stated_settings(study: StudyParams, system: str, parameters: Mapping[str, Any]) -> list[StatedSetting]:
     """Every setting that the study states for ``system``, beside the run's; sections that are off are left out.
+
+    A first stage that the run has and no study states is among them, since it changes every figure.
 
     Args:
         study: the study.
@@ -86,11 +94,16 @@ def compare_settings(study: StudyParams, system: str, parameters: Mapping[str, A
             here: Any = _titles(parameters)
             differs = not isinstance(there, list) or {str(title) for title in there} != set(here)
             compared.append(StatedSetting(key, _show(there, ", "), _show(here, ", "), differs))
+        elif key.startswith("training.lora.") and look_up(parameters, "training.method") == "full":
+            compared.append(StatedSetting(key, _show(there, " or "), ALL_WEIGHTS, True))
         else:
             here = look_up(parameters, key)
             # one model under several names, but where they are those of several models
             name = there[0] if key.endswith(".id") and isinstance(there, list) and not several else there
-            compared.append(StatedSetting(key, _show(name, " or "), _show(here, ", "), not _same(key, there, here)))
+            own = shown_place(here) if key.endswith(".id") and isinstance(here, str) else _show(here, ", ")
+            compared.append(StatedSetting(key, _show(name, " or "), own, not _same(key, there, here)))
+    if look_up(parameters, FIRST_STAGE) and FIRST_STAGE not in stated:
+        compared.append(StatedSetting(FIRST_STAGE, "not stated", "yes", True))
     return compared
 
 

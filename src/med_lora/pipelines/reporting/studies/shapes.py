@@ -11,10 +11,11 @@ import pandas as pd
 
 from med_lora.arms import ARMS, BARE_ARMS
 from med_lora.parameters import PublishedParams, StudyParams
-from med_lora.pipelines.reporting.studies.figures import PADDING, is_of_one_question
+from med_lora.pipelines.reporting.studies.own_figures import PADDING, is_of_one_question
 from med_lora.pipelines.reporting.studies.settings import look_up
 from med_lora.pipelines.reporting.studies.tables import NAN, RunTables
 from med_lora.report_page.records import read_records
+from med_lora.report_page.wording import shown_place
 
 Row = dict[str, Any]
 PUBLISHED, OURS = "published", "ours"
@@ -25,7 +26,16 @@ COLUMNS = {
         *("token_f1", "token_f1_max", "answer_seconds", "impossible"),
     ],
     "tracks": ["source", "track", "metric", "n", "base", "tuned", "difference", "gain", "p_as_published", "p_holm"],
-    "losses": ["source", "stage", "step", "train_loss", "validation_loss", "perplexity", "perplexity_padded"],
+    "losses": [
+        "source",
+        "stage",
+        "step",
+        "train_loss",
+        "validation_loss",
+        "perplexity",
+        "perplexity_padded",
+        "impossible",
+    ],
     "ranks": ["source", "rank", "adaptation", "measure", "n", "before", "after", "note"],
 }
 QUESTION_COLUMNS = {"answer_words": "words", "refusal": "refused", "cut": "cut"}
@@ -71,7 +81,10 @@ def tabulate_study(
 
 
 def _side_by_side(study: StudyParams, system: str, tables: RunTables, parameters: Mapping[str, Any]) -> Iterator[Row]:
-    """A row a question and arm: how long the answer is, whether it was refused or cut, and what it cites."""
+    """A row a question and arm: how long the answer is, whether it was refused or cut, and what it cites.
+
+    The run's questions are told by their place among the examples of the report, which gives their ids.
+    """
     published: dict[tuple[str, str], Row] = {}
     for figure in study.figures_of(system):
         if is_of_one_question(figure):
@@ -81,7 +94,7 @@ def _side_by_side(study: StudyParams, system: str, tables: RunTables, parameters
         yield {"source": PUBLISHED, "question": f"question {question}", "arm": arm, **row}
     if tables.examples is None:
         return
-    for example in read_records(tables.examples):
+    for place, example in enumerate(read_records(tables.examples), start=1):
         for arm in (arm for arm in ARMS if arm in example):
             scores = {
                 column: tables.question_scores(metric, arm).get(example["id"], NAN)
@@ -90,7 +103,7 @@ def _side_by_side(study: StudyParams, system: str, tables: RunTables, parameters
             shown = len(CITED.findall(example["sources"])) if arm.endswith("_rag") else 0
             cut = float(example[f"{arm}_finish"] == "length")
             own = {"words": float(len(example[arm].split())), "cut": cut, "passages": shown, **scores}
-            yield {"source": OURS, "question": example["id"], "arm": arm, **own}
+            yield {"source": OURS, "question": f"test question {place}", "arm": arm, **own}
 
 
 def _models(study: StudyParams, system: str, tables: RunTables, parameters: Mapping[str, Any]) -> Iterator[Row]:
@@ -101,8 +114,9 @@ def _models(study: StudyParams, system: str, tables: RunTables, parameters: Mapp
         row |= {figure.quantity: figure.value for figure in figures}
         wrong = [figure.quantity for figure in figures if figure.impossible]
         yield row | {"n": max((figure.n or 0 for figure in figures), default=0), "impossible": ", ".join(wrong)}
+    model = shown_place(str(look_up(parameters, "model.id")))
     for arm in BARE_ARMS:
-        own: Row = {"source": OURS, "system": str(look_up(parameters, "model.id")), "arm": arm, "impossible": ""}
+        own: Row = {"source": OURS, "system": model, "arm": arm, "impossible": ""}
         for metric in MODEL_METRICS:
             contrast = tables.contrast(metric, arm) or {}
             scored = tables.question_scores(metric, arm)
@@ -145,17 +159,20 @@ def _name_track(quantity: str) -> Row:
 def _losses(study: StudyParams, system: str, tables: RunTables, parameters: Mapping[str, Any]) -> Iterator[Row]:
     """A row a step, and the perplexities before and after."""
     steps: dict[int, Row] = {}
-    perplexities: dict[str, float] = {}
+    perplexities: dict[str, PublishedParams] = {}
     for figure in study.figures_of(system):
         name, _, place = figure.quantity.partition("@")
         if place:
             steps.setdefault(int(place), {})[name] = figure.value
         elif name == "perplexity":
-            perplexities[figure.arm] = figure.value
+            perplexities[figure.arm] = figure
     for step in sorted(steps):
         yield {"source": PUBLISHED, "stage": "training", "step": step, **steps[step]}
     for arm, stage in (("base", "before"), ("tuned", "after")):
-        yield {"source": PUBLISHED, "stage": stage, "perplexity_padded": perplexities.get(arm, NAN)}
+        row: Row = {"source": PUBLISHED, "stage": stage}
+        if printed := perplexities.get(arm):
+            row |= {"perplexity_padded": printed.value, "impossible": "perplexity_padded" * bool(printed.impossible)}
+        yield row
     train, validation = (tables.losses(name) for name in ("train_loss", "validation_loss"))
     validated = validation[validation.index > 0]
     before = 0

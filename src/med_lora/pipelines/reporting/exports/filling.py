@@ -6,75 +6,22 @@ from importlib.resources import files
 from string import Formatter
 from typing import Any
 
-import pandas as pd
-
-from med_lora.parameters import (
-    CanariesParams,
-    EvaluationParams,
-    ModelParams,
-    PromptParams,
-    TrainingParams,
-)
-from med_lora.pipelines.reporting.exports.checklist_facts import Facts, gather_facts
+from med_lora.pipelines.reporting.exports.checklist_facts import Facts
 
 CHECKLISTS = ("tripod_llm", "chart", "mi_claim_gen")
 STATUSES = ("filled", "to fill", "does not apply")
 
 
-def fill_checklists(
-    description: str,
-    headline: dict[str, Any],
-    comparison: pd.DataFrame,
-    model: ModelParams,
-    prompt: PromptParams,
-    training: TrainingParams,
-    evaluation: EvaluationParams,
-    canaries: CanariesParams,
-    data: dict[str, Any],
-    run: dict[str, Any],
-    canary_audit: pd.DataFrame | None = None,
-    judge_summary: dict[str, Any] | None = None,
-    ratings_comparison: pd.DataFrame | None = None,
-    benchmark_comparison: pd.DataFrame | None = None,
-) -> dict[str, Any]:
+def fill_checklists(facts: Facts) -> dict[str, Any]:
     """Every item of TRIPOD-LLM, CHART and MI-CLAIM-GEN with an answer, a hint for a person, or why it does not apply.
 
     Args:
-        description: what the experiment asks.
-        headline: as ``write_headline`` returns it.
-        comparison: base against tuned.
-        model: the base model.
-        prompt: the template of training and evaluation.
-        training: method and recipe.
-        evaluation: decoding, intervals, engine.
-        canaries: whether memorisation was audited.
-        data: as ``summarise_data`` of the data report returns it.
-        run: as ``describe_run`` returns it.
-        canary_audit: exposure of made-up secrets; None where none were inserted.
-        judge_summary: None without a judge.
-        ratings_comparison: None where nobody rated.
-        benchmark_comparison: None without exams.
+        facts: as :func:`gather_facts` returns them.
 
     Returns:
         By the checklist's name: citation, source (what is known of the numbering), items (item, asks, status, answer)
         and counts (status to number of items).
     """
-    facts = gather_facts(
-        description=description,
-        headline=headline,
-        comparison=comparison,
-        model=model,
-        prompt=prompt,
-        training=training,
-        evaluation=evaluation,
-        canaries=canaries,
-        data=data,
-        run=run,
-        canary_audit=canary_audit,
-        judge_summary=judge_summary,
-        ratings_comparison=ratings_comparison,
-        benchmark_comparison=benchmark_comparison,
-    )
     return {checklist["name"]: _fill(checklist, facts) for checklist in map(read_checklist, CHECKLISTS)}
 
 

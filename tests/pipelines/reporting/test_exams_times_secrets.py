@@ -9,7 +9,7 @@ import pandas as pd
 from med_lora.pipelines.canaries.exposure import summarise_exposure
 from med_lora.pipelines.latency.nodes import COLUMNS
 from med_lora.pipelines.reporting.cells import FIGURE_SPACE
-from med_lora.pipelines.reporting.probes import list_benchmarks, list_canaries, list_latency
+from med_lora.pipelines.reporting.exams_times_secrets import list_benchmarks, list_canaries, list_latency
 from tests.report_pages import Page
 
 from .reports import make_report

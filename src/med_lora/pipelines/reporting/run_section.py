@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from med_lora.report_page.wording import show_bytes, show_seconds
+
 SHORT = 12  # characters of a hash that are shown; the whole one is the title of its cell
 JOULES_PER_WATT_HOUR = 3600
 
@@ -107,34 +109,10 @@ def _show_input(given: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def show_seconds(seconds: float | None) -> str:
-    """A duration: ``0.4 s``, ``12 s``, ``3 min 5 s``, ``2 h 10 min``."""
-    if seconds is None:
-        return "–"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60:,} h {minutes % 60} min"
-
-
 def show_energy(joules: float) -> str:
     """Watt hours, and joules below one."""
     hours = joules / JOULES_PER_WATT_HOUR
     return f"{joules:.0f} J" if hours < 1 else f"{hours:,.1f} Wh"
-
-
-def show_bytes(count: float) -> str:
-    """A size in the largest binary unit of which there is one."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:,.1f} GiB"
 
 
 def _gib(size: float) -> str:

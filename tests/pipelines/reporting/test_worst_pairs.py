@@ -10,7 +10,7 @@ import pytest
 
 from med_lora.parameters import EvaluationParams, ReportingParams
 from med_lora.pipelines.reporting.answers import list_errors
-from med_lora.pipelines.reporting.errors import find_errors
+from med_lora.pipelines.reporting.worst_pairs import find_errors
 from tests import recipes
 
 from .conftest import Table, make_answers
@@ -33,7 +33,8 @@ def scores() -> pd.DataFrame:
     rows = [(pair, arm, "rougeL", value) for arm, values in arms for pair, value in zip(IDS, values, strict=True)]
     rows += [(pair, arm, "answer_cut", 0.0) for arm in ("base", "tuned") for pair in IDS]
     rows += [(pair, arm, "chrf", 7.0) for arm in ("base", "tuned") for pair in IDS]
-    return pd.DataFrame(rows, columns=["id", "arm", "metric", "score"])
+    table = pd.DataFrame(rows, columns=["id", "arm", "metric", "score"])
+    return table.assign(group=table["id"])
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from med_lora.pipelines.reporting.cells import Cells, align, show_p, show_values
+from med_lora.pipelines.reporting.cells import Cells, align, show_values
 from med_lora.report_page.records import Record, read_records
-from med_lora.report_page.wording import number, title
+from med_lora.report_page.wording import number, show_p, title
 
 
 def list_benchmarks(benchmark_comparison: pd.DataFrame) -> list[Cells]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from med_lora.parameters import EvaluationParams, ReportingParams
 from med_lora.pipelines.reporting.headline import CONTROLLED_METRIC
+from med_lora.pipelines.reporting.shown_pairs import gather_shown
 
 COLUMNS = ["kind", "id", "metric", "base_score", "tuned_score", "question", "reference"]
 LOST, LOWEST = "lost", "lowest"
@@ -23,13 +24,12 @@ def find_errors(
 ) -> pd.DataFrame:
     """The pairs where the tuned model lost most against the base model, and the other ones where it scored lowest.
 
-    They are chosen by their score alone, ties by id, from the pairs that both arms were scored on, without those that
-    ``evaluation.exclude`` names unless it names all. They are no sample: nothing can be concluded from how many there
-    are.
+    They are chosen by their score alone, ties by id, from the pairs that both arms were scored on and that the
+    comparison keeps (:func:`gather_shown`). They are no sample: nothing can be concluded from how many there are.
 
     Args:
         test: ``datasets.Dataset`` (or any table with ``to_pandas``) with id, question and answer.
-        scores: id, arm, metric, score.
+        scores: id, group, arm, metric, score.
         comparison: metric, family, better, n, excluded.
         reporting: ``examples`` is the number of each kind.
         evaluation: the kinds of answers that are left out.
@@ -65,11 +65,7 @@ def _choose_metric(comparison: pd.DataFrame) -> str:
 
 
 def _score_pairs(scores: pd.DataFrame, metric: str, evaluation: EvaluationParams) -> pd.DataFrame:
-    """id, base_score, tuned_score and gain of the pairs that are not excluded; of all where none is left."""
-    of_arms = scores[scores["arm"].isin(["base", "tuned"])]
-    wide = of_arms[of_arms["metric"] == metric].pivot(index="id", columns="arm", values="score").dropna()
-    flagged = of_arms[of_arms["metric"].isin(evaluation.exclude) & (of_arms["score"] > 0)]["id"]
-    kept = wide[~wide.index.isin(set(flagged))]
-    chosen = (kept if len(kept) else wide).rename(columns={"base": "base_score", "tuned": "tuned_score"})
-    gain = (chosen["tuned_score"] - chosen["base_score"]).round(9)  # equal losses stay equal
-    return chosen.assign(gain=gain).reset_index()
+    """id, base_score, tuned_score and gain of the pairs that both arms were scored on and that the comparison keeps."""
+    shown = gather_shown(scores, evaluation).of(metric).rename(columns={"base": "base_score", "tuned": "tuned_score"})
+    gain = (shown["tuned_score"] - shown["base_score"]).round(9)  # equal losses stay equal
+    return shown.assign(gain=gain).reset_index()

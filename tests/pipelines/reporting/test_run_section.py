@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from med_lora.pipelines.reporting.provenance import show_bytes, show_energy, show_run, show_seconds
+from med_lora.pipelines.reporting.run_section import show_energy, show_run
 
 
 def facts(run: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -81,19 +79,5 @@ def test_what_is_not_known_is_left_out_or_said(report_run: dict[str, Any]) -> No
     assert not {"Base model", "Weights of the base model", "Its tokenizer"} & set(told)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        *((None, "–"), (0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (3599.7, "1 h 0 min")),
-        *((125.0, "2 min 5 s"), (7800.0, "2 h 10 min"), (400000.0, "111 h 7 min")),
-    ],
-)
-def test_durations(seconds: float | None, shown: str) -> None:
-    assert show_seconds(seconds) == shown
-
-
-def test_energy_and_sizes_have_units() -> None:
+def test_energy_has_a_unit() -> None:
     assert [show_energy(value) for value in (12.4, 3600.0, 7_200_000.0)] == ["12 J", "1.0 Wh", "2,000.0 Wh"]
-    assert [show_bytes(value) for value in (0, 1023, 1536, 5 * 2**20, 3000 * 2**30)] == [
-        *("0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3,000.0 GiB")
-    ]

@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 from med_lora.parameters import PublishedParams, StudyParams
-from med_lora.pipelines.reporting.studies.figures import (
+from med_lora.pipelines.reporting.studies.own_figures import (
     OWN_TEST,
     OwnFigure,
     explain_absence,
     find_own_figures,
     is_of_one_question,
 )
-from med_lora.pipelines.reporting.studies.settings import compare_settings
+from med_lora.pipelines.reporting.studies.settings import list_stated_settings
 from med_lora.pipelines.reporting.studies.tables import RunTables
 
 COLUMNS = [
@@ -91,7 +91,8 @@ def compare_with_published(
 
 def list_setting_clauses(study: StudyParams, system: str, parameters: Mapping[str, Any]) -> list[str]:
     """The settings in which the run is not the study, in words."""
-    return [setting.clause for setting in compare_settings(study, system, parameters) if setting.differs]
+    clauses = [setting.clause for setting in list_stated_settings(study, system, parameters) if setting.differs]
+    return list(dict.fromkeys(clauses))
 
 
 def list_row_clauses(figure: PublishedParams, ours: OwnFigure, study: StudyParams) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from med_lora.pipelines.reporting.exports.checklist_facts import Facts, gather_facts
-from med_lora.pipelines.reporting.exports.checklists import (
+from med_lora.pipelines.reporting.exports.filling import (
     CHECKLISTS,
     answer,
     count_checklists,
@@ -45,8 +45,7 @@ def test_numbers_are_those_of_the_statements() -> None:
 
 
 def test_files_name_facts_that_exist_and_say_why_an_item_may_not_apply(inputs: dict[str, Any]) -> None:
-    absent = ("canary_audit", "judge_summary", "ratings_comparison", "benchmark_comparison")
-    facts = gather_facts(**inputs | dict.fromkeys(absent))
+    facts = gather_facts(**inputs)
     for name in CHECKLISTS:
         for item in read_checklist(name)["items"]:
             named = [*named_facts(item.get("answer", "")), *named_facts(item.get("hint", ""))]
@@ -67,7 +66,7 @@ def test_status_follows_from_what_is_known() -> None:
 
 
 def test_run_fills_what_software_knows_and_leaves_people_the_rest(inputs: dict[str, Any]) -> None:
-    checklists = fill_checklists(**inputs)
+    checklists = fill_checklists(gather_facts(**inputs))
     model = find(checklists, "CHART", "3a")
     assert model["status"] == "filled"
     assert "tuned in run 2026-11-21T22.05.00.000Z" in model["answer"]  # this run loaded the adapter
@@ -81,12 +80,29 @@ def test_run_fills_what_software_knows_and_leaves_people_the_rest(inputs: dict[s
     assert find(checklists, "TRIPOD-LLM", "10")["status"] == "does not apply"
 
 
+def test_nobody_tells_compute_of_training_that_left_no_record(inputs: dict[str, Any]) -> None:
+    checklists = fill_checklists(gather_facts(**inputs))
+    assert "Training took 33 s" in find(checklists, "TRIPOD-LLM", "12")["answer"]
+    inputs["run"] |= {"steps": inputs["run"]["steps"][1:]}
+    untold = find(fill_checklists(gather_facts(**inputs)), "TRIPOD-LLM", "12")
+    assert untold["status"] == "to fill"
+    assert "left no record" in untold["answer"]
+
+
+def test_a_rerun_is_a_fact_only_once_it_is_verified(inputs: dict[str, Any]) -> None:
+    checklists = fill_checklists(gather_facts(**inputs))
+    assert f"runs verify {inputs['run']['id']}` says whether it is" in find(checklists, "CHART", "9a")["answer"]
+    assert "repeats byte for byte" not in write_checklists(checklists)
+    assert find(checklists, "TRIPOD-LLM", "17")["status"] == "to fill"
+
+
 def test_ratings_and_judge_make_their_items_apply(inputs: dict[str, Any]) -> None:
-    assert find(fill_checklists(**inputs), "CHART", "7biii")["status"] == "does not apply"
+    assert find(fill_checklists(gather_facts(**inputs)), "CHART", "7biii")["status"] == "does not apply"
     judge = {"judge": "big-model", "version": "1", "verdict": "passes its floor controls", "nothing_said": []}
-    rated = fill_checklists(**inputs, judge_summary=judge, ratings_comparison=pd.DataFrame({"n": [12, 9]}))
-    assert "both orders" in find(rated, "CHART", "7biii")["answer"]
-    raters = find(rated, "CHART", "7bi")
+    rated = pd.DataFrame({"n": [12, 9]})
+    filled = fill_checklists(gather_facts(**inputs, judge_summary=judge, ratings_comparison=rated))
+    assert "both orders" in find(filled, "CHART", "7biii")["answer"]
+    raters = find(filled, "CHART", "7bi")
     assert raters["status"] == "to fill"
     assert "12 test questions" in raters["answer"]
 
@@ -94,11 +110,11 @@ def test_ratings_and_judge_make_their_items_apply(inputs: dict[str, Any]) -> Non
 def test_unknown_licence_is_left_to_a_person(inputs: dict[str, Any]) -> None:
     data = inputs["data"]
     data["sources"][1]["licence"] = "unknown"
-    assert find(fill_checklists(**inputs), "CHART", "12cii")["status"] == "to fill"
+    assert find(fill_checklists(gather_facts(**inputs)), "CHART", "12cii")["status"] == "to fill"
 
 
 def test_counts_add_up_in_the_text_and_for_the_report(inputs: dict[str, Any]) -> None:
-    checklists = fill_checklists(**inputs)
+    checklists = fill_checklists(gather_facts(**inputs))
     text = write_checklists(checklists)
     for counted in count_checklists(checklists):
         assert counted["filled"] + counted["to_fill"] + counted["does_not_apply"] == counted["items"]
