@@ -28,7 +28,7 @@ def state_overview(compared_runs: pd.DataFrame, left_out: Sequence[tuple[str, st
     if same:
         parts.append(f"{same} of them repeat{'s' * (same == 1)} another one exactly, and what is repeated counts once")
     if left_out:
-        parts.append(f"{count_of(len(left_out), 'finished run')} could not be read and stand at the end")
+        parts.append(f"{count_of(len(left_out), 'finished run')} left out, with the reason at the end")
     return f"{'; '.join(parts)}."
 
 
