@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from kedro.io import DataCatalog
 
 from med_lora.config_loader import ExperimentConfigLoader
 from med_lora.errors import InputError
-from med_lora.parameters import ProjectParams, parse_parameters
+from med_lora.parameters import ArtefactParams, ProjectParams, parse_parameters
 from med_lora.pipelines.data_engineering.licences import check_licences
 
 from .conftest import ENVIRONMENTS, EXPERIMENTS, ROOT
@@ -115,8 +116,13 @@ def test_base_states_the_publishers_licences_and_none_where_it_depends_on_the_fi
             check_licences(given.corpora, [name], [])
 
 
+@functools.cache
+def artefacts(corpus: str) -> list[ArtefactParams]:
+    return parameters().corpora[corpus].artefacts
+
+
 def mended(corpus: str, text: str) -> str:
-    for artefact in parameters().corpora[corpus].artefacts:
+    for artefact in artefacts(corpus):
         assert artefact.replacement is not None or not re.search(artefact.pattern, text)
         text = re.sub(artefact.pattern, artefact.replacement or "", text)
     return text

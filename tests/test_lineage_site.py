@@ -231,3 +231,4 @@ def test_a_path_leads_from_a_raw_corpus_to_a_drawn_plot(address: str, browser: A
     urls = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
     assert [url for url in urls if not url.startswith((address, "data:", "blob:", "chrome"))] == []  # its own first tab
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    browser.get("about:blank")  # the page goes on drawing for as long as it is open
