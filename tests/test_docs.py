@@ -20,7 +20,7 @@ from .conftest import ROOT
 
 NAMES = (
     *("corpora.md", "privacy.md", "training.md", "evaluation.md", "evaluation_server.md", "benchmarks.md"),
-    *("retrieval.md", "judge.md", "people.md"),
+    *("retrieval.md", "judge.md", "people.md", "studies.md"),
 )
 PAGES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in NAMES}
 PAGE, PRIVACY = PAGES["corpora.md"], PAGES["privacy.md"]
