@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,12 @@ def corpus(layout: str, files: str | list[str], **changes: Any) -> dict[str, Any
 
 
 def base_parameters() -> dict[str, Any]:
-    """Parameters of ``conf/base``, without those of an experiment."""
+    """Parameters of ``conf/base``, without those of an experiment; the caller's own copy."""
+    return copy.deepcopy(_resolve_base())
+
+
+@functools.cache
+def _resolve_base() -> dict[str, Any]:
     loader = OmegaConfigLoader(
         str(ROOT / "conf"),
         base_env="base",
