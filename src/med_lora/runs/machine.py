@@ -72,13 +72,15 @@ def _gpus() -> list[GpuEntry]:
 
 
 def _driver() -> str | None:
-    """Version of the NVIDIA driver; None where it cannot be asked."""
+    """Version of the NVIDIA driver; None where there is none, or nvidia-ml-py is not installed."""
     try:
         import pynvml  # type: ignore[import-untyped]
-
+    except ImportError:
+        return None
+    try:
         pynvml.nvmlInit()
         return str(pynvml.nvmlSystemGetDriverVersion())
-    except Exception:  # no such library, package or driver: each has an error of its own
+    except pynvml.NVMLError:
         return None
 
 
