@@ -28,6 +28,8 @@ def hardware(**changes: Any) -> HardwareParams:
         "micro_batch_size": 4,
         "inference_batch_size": 4,
         "threads": 0,
+        "workers": 1,
+        "quantisation": ["none", "int8", "nf4", "gptq"],
         "attention": "sdpa",
         "packing": False,
         "gradient_checkpointing": False,

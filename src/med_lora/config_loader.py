@@ -29,6 +29,9 @@ class ExperimentConfigLoader(OmegaConfigLoader):
     ``${parameters:key.subkey}``, so that a dataset's path and a node's argument come from one place, and where the
     corpora lie through ``${corpus_files:}``.
 
+    An experiment may name another by ``extends``, and states only what differs from it. With the runtime parameter
+    ``rehearsal_of`` the file is that one's, and the name is still ``experiment``.
+
     With the runtime parameter ``rerun_of`` the others are the whole tree of that run (``runs/<id>/rerun.yml``): the
     experiment's file is not read, and ``conf/`` gives only settings that did not exist then.
 
@@ -53,8 +56,9 @@ class ExperimentConfigLoader(OmegaConfigLoader):
             OmegaConf.to_container(OmegaConf.create(given), resolve=True) if _repeats_a_run(given) else {}
         )
         if not self._recorded:
+            read = given.get("rehearsal_of") or name
             given = OmegaConf.to_container(  # type: ignore[assignment]
-                OmegaConf.merge(_read_experiment(conf, str(name)), given)
+                OmegaConf.merge(_read_experiment(conf, str(read)), given)
             )
         self._parameters: dict[str, Any] | None = None
         super().__init__(
@@ -149,11 +153,23 @@ def _check_environment(conf: Path, env: str | None) -> None:
     raise click.ClickException(f"There is no environment {env!r} in {conf}{nearest(env, known)}")
 
 
-def _read_experiment(conf: Path, name: str) -> Any:
-    file = conf / "experiments" / f"{name}.yml"
+def _read_experiment(conf: Path, name: str, extending: tuple[str, ...] = ()) -> Any:
+    """The tree of an experiment's file over that of the one it extends."""
+    tree = _read_file(conf / "experiments" / f"{name}.yml")
+    extended = tree.pop("extends", None)
+    if extended is None:
+        return tree
+    chain = (*extending, name)
+    if extended in chain:
+        loop = ", ".join(chain)
+        raise click.ClickException(f"The experiments {loop} in {conf / 'experiments'} extend each other in a circle.")
+    return OmegaConf.merge(_read_experiment(conf, str(extended), chain), tree)
+
+
+def _read_file(file: Path) -> Any:
     if not file.is_file():
         known = [path.stem for path in file.parent.glob("*.yml")]
-        raise click.ClickException(f"There is no experiment {name!r} in {file.parent}{nearest(name, known)}")
+        raise click.ClickException(f"There is no experiment {file.stem!r} in {file.parent}{nearest(file.stem, known)}")
     try:
         experiment = OmegaConf.load(file)
     except YAMLError as error:

@@ -74,6 +74,13 @@ def evenly_spaced(steps: int, times: int) -> set[int]:
     return {max(1, round(number * steps / times)) for number in range(1, times + 1)}
 
 
+def validated_steps(steps: int, evaluations: int | list[int]) -> set[int]:
+    """Steps at which the validation loss is taken: so many, or those listed that are reached and the last."""
+    if isinstance(evaluations, list):
+        return {step for step in evaluations if step < steps} | {steps}
+    return evenly_spaced(steps, evaluations)
+
+
 def make_monitor(
     trainer: Any,
     pad_id: int,
@@ -120,7 +127,7 @@ class Monitor:
         self.earlier_seconds, self.earlier_tokens = self.record.seconds, self.record.tokens
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.due = evenly_spaced(state.max_steps, self.recipe.evaluations) if self.validation else set()
+        self.due = validated_steps(state.max_steps, self.recipe.evaluations) if self.validation else set()
         self.saves = evenly_spaced(state.max_steps, self.recipe.checkpoints) if self.checkpoints is not None else set()
         self.bar = _progress_bar(state)
         self.started = time.perf_counter()

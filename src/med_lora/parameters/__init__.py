@@ -35,6 +35,7 @@ from med_lora.parameters.evaluation import (
     EvaluationParams,
     LatencyParams,
     PowerParams,
+    ProbeParams,
     ReportingParams,
 )
 from med_lora.parameters.judge import JudgeParams, LocalJudgeParams, PriceParams
@@ -90,6 +91,7 @@ __all__ = [
     "PowerParams",
     "PretrainingParams",
     "PriceParams",
+    "ProbeParams",
     "ProjectParams",
     "PromptParams",
     "PublishedParams",
@@ -124,6 +126,9 @@ class ProjectParams(Parameters):
         description="the model of `study` that the run stands beside, a key of its systems; null for all of them"
     )
     rerun_of: str | None = Field(description="id of the run that is repeated; set by its rerun.yml alone")
+    rehearsal_of: str | None = Field(
+        description="experiment that is rehearsed with a stand-in of its model; set by `make rehearse` alone"
+    )
     hardware: HardwareParams
     model: ModelParams
     prompt: PromptParams
@@ -137,6 +142,9 @@ class ProjectParams(Parameters):
     search: SearchParams
     retrieval: RetrievalParams
     evaluation: EvaluationParams
+    probes: list[ProbeParams] = Field(
+        description="questions without a reference that every arm is asked too, for its answers side by side"
+    )
     judge: JudgeParams
     people: PeopleParams
     latency: LatencyParams
@@ -193,6 +201,14 @@ class ProjectParams(Parameters):
                 raise ValueError(f"data_engineering.benchmarks names {name!r}, whose layout documents has no questions")
             if name in given.corpora:
                 raise ValueError(f"{name!r} is both a corpus and a benchmark of data_engineering; name it in one")
+        return self
+
+    @model_validator(mode="after")
+    def _probes_differ(self) -> ProjectParams:
+        names = [probe.name for probe in self.probes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"probes names {name!r} twice; give each question a name of its own")
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,13 @@ class EvaluationParams(Parameters):
         return self
 
 
+class ProbeParams(Parameters):
+    """A fixed question without a reference answer, asked of every arm."""
+
+    name: str = Field(min_length=1, description="what tables call it")
+    question: str = Field(min_length=1, description="what is asked, in the words of a pair's question")
+
+
 class ReportingParams(Parameters):
     """The report."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -23,6 +24,12 @@ class HardwareParams(Parameters):
     inference_batch_size: PositiveInt = Field(description="rows in one forward pass while evaluating")
     threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch a process, 0 leaves torch's choice")
     attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(description="attention kernel of transformers")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        description="CPU processes that score answers side by side, 0 takes one a core"
+    )
+    quantisation: list[Literal["none", "int8", "nf4", "gptq"]] = Field(
+        min_length=1, description="kinds of model.quantisation that the chip computes with"
+    )
     packing: bool = Field(description="pairs of a micro-batch share rows while training, apart from each other")
     gradient_checkpointing: bool = Field(description="compute activations twice instead of keeping them")
     processes: PositiveInt = Field(description="training processes on each machine, one a GPU")
@@ -107,8 +114,9 @@ class OptimisationParams(Parameters):
     )
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(description="AdamW weight decay")
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which it is clipped")
-    evaluations: PositiveInt = Field(
-        description="validation losses during training, evenly spaced, besides the one before it"
+    evaluations: PositiveInt | Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        description="validation losses during training besides the one before it: so many, evenly spaced, or a list of "
+        "optimiser steps, to which the last step is added and of which those behind it are left out"
     )
     checkpoints: Annotated[int, Field(ge=0)] = Field(
         description="checkpoints during training, evenly spaced, from which a run that was cut off goes on"
@@ -130,15 +138,26 @@ class OptimisationParams(Parameters):
 
     @model_validator(mode="after")
     def _patience_can_run_out(self) -> OptimisationParams:
-        if self.patience is not None and self.patience >= self.evaluations:
+        given = self.evaluations
+        if isinstance(given, list) and any(later <= earlier for earlier, later in pairwise(given)):
+            raise ValueError("evaluations lists steps that do not rise")
+        if self.patience is not None and self.patience >= self.validations:
             raise ValueError("patience must be less than evaluations, or it never stops anything")
         return self
+
+    @property
+    def validations(self) -> int:
+        """Validation losses during training, at most."""
+        return len(self.evaluations) + 1 if isinstance(self.evaluations, list) else self.evaluations
 
 
 class TrainingParams(Parameters):
     """Fine-tuning of the base model."""
 
-    method: Literal["lora", "full"] = Field(description="train an adapter, or all weights (small models)")
+    method: Literal["lora", "full", "none"] = Field(
+        description="train an adapter, or all weights (small models), or nothing on pairs, where the tuned model is "
+        "what continued pre-training left"
+    )
     loss_on: Literal["answer", "all"] = Field(description="tokens that the loss counts: the answer's, or all")
     max_length: Annotated[int, Field(ge=2)] = Field(
         description="longest sequence trained on, in tokens, prompt and answer together"

@@ -23,7 +23,7 @@ class Stages(NamedTuple):
         canaries: whether secrets are inserted into the training pairs.
     """
 
-    method: Literal["lora", "full"] = "lora"
+    method: Literal["lora", "full", "none"] = "lora"
     handover: Literal["adapter", "merged"] | None = None
     canaries: bool = False
 

@@ -134,7 +134,7 @@ def _run(ground: Ground, study: Any, trial: Any, parameters: TrialParams) -> Tri
             ground.validation,
             ground.work,
             start=ground.start,
-            watch=Watch(trial, ground.search, parameters.training.optimisation.evaluations, _recall(study, trial)),
+            watch=Watch(trial, ground.search, parameters.training.optimisation.validations, _recall(study, trial)),
             keep_weights=is_shared,
         )
     result = replace(result, settings=settings, objective=objective, direction=direction_of(objective))

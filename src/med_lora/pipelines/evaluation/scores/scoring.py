@@ -49,7 +49,7 @@ def score_overlap(
         arm_texts: columns id, arm, kind, answer.
         test: the pairs with the references.
         evaluation: ``rouge_beta`` is the weight of recall in ROUGE-L.
-        hardware: ``threads`` bounds the processes that share the work of thousands of pairs; 0 for all cores.
+        hardware: ``workers`` bounds the processes that share the work of thousands of pairs; 0 for all cores.
 
     Returns:
         scores: columns of ``SCORE_COLUMNS``.
@@ -58,7 +58,7 @@ def score_overlap(
             ``med_lora.metrics.lexical.STATISTICS``; arm by arm as in ``arm_texts``.
     """
     texts = join_references(arm_texts, test)
-    processes = hardware.threads or cores()
+    processes = hardware.workers or cores()
     pairs = list(zip(texts["answer"], texts["reference"], strict=True))
     found = score_many(pairs, evaluation.rouge_beta, processes)
     ids, arms = list(texts["id"]), list(texts["arm"])
