@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,12 @@ def write_experiment(project: Path, name: str, corpora: dict[str, Any], **data_e
     (project / "conf/experiments" / f"{name}.yml").write_text(yaml.safe_dump(content, sort_keys=False))
 
 
-def run_experiment(project: Path, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_experiment(
+    project: Path, name: str, start: Callable[..., subprocess.CompletedProcess[str]] = kedro, /, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Data engineering of the experiment, with the raw files of ``project/raw`` unless a variable names others."""
     arguments = ["run", "--pipelines=data_engineering", f"--params=experiment={name}"]
-    return kedro(project, *arguments, **{"MED_LORA_RAW": str(project / "raw"), **variables})
+    return start(project, *arguments, **{"MED_LORA_RAW": str(project / "raw"), **variables})
 
 
 def outcomes(project: Path, name: str) -> dict[str, dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Configuration: every environment with every experiment, precedence, and typing errors at every depth."""
+"""Configuration: precedence, the catalog, and typing errors at every depth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from med_lora.errors import InputError
 from med_lora.parameters import ArtefactParams, ProjectParams, parse_parameters
 from med_lora.pipelines.data_engineering.licences import check_licences
 
-from .conftest import ENVIRONMENTS, EXPERIMENTS, ROOT
+from .conftest import ROOT
 from .experiments import base_parameters
 
 
@@ -37,20 +37,6 @@ def no_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MED_LORA_RAW", raising=False)
     monkeypatch.delenv("MED_LORA_MACHINES", raising=False)
     monkeypatch.setenv("MED_LORA_RENDEZVOUS", "first-machine:29400")
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("env", ENVIRONMENTS)
-def test_every_environment_resolves_every_experiment(env: str, experiment: str) -> None:
-    loader = load(env, experiment=experiment)
-    given = parse_parameters(loader["parameters"])
-    assert given.experiment == experiment
-    own = loader["globals"]["hardware"]
-    assert own.items() <= given.hardware.model_dump().items()
-    catalog = DataCatalog.from_config(loader["catalog"])
-    assert f"06_models/{experiment}/adapter" in str(catalog["adapter"])
-    for corpus in given.data_engineering.corpora:
-        assert f"corpus={corpus!r}" in str(catalog[f"raw_{corpus}"])
 
 
 def test_experiment_is_embedded_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +211,8 @@ def test_catalog_follows_parameters() -> None:
         ({"pretraining": {"block_length": 4096}}, ["block_length exceeds"]),
         ({"pretraining": {"architecture": {"heads": 5}}}, ["even multiple of heads"]),
         ({"prompt": {"template": "no placeholder"}}, ["{question}"]),
+        ({"probes": [{"name": " ", "question": "\n"}]}, ["probes.0.name", "probes.0.question", "at least 1 character"]),
+        ({"probes": [{"name": "a", "question": "b"}, {"name": "a ", "question": "c"}]}, ["probes names 'a' twice"]),
     ],
 )
 def test_wrong_parameters_name_key_and_nearest(given: dict[str, Any], named: list[str]) -> None:
@@ -256,9 +244,11 @@ def test_unknown_experiment_and_environment_name_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("hardware: {device: cuda}\n", "must set neither"),
-        ("experiment: other\n", "must set neither"),
-        ("- a list\n", "must map parameter names"),
+        ("hardware: {device: cuda}\n", r"must not set 'hardware' \(an environment sets it, see --env\)"),
+        ("experiment: other\n", "must not set 'experiment'"),
+        ("rehearsal_of: embedded\n", "must not set 'rehearsal_of'"),
+        ("rerun_of: null\n", "must not set 'rerun_of'"),
+        *((text, "must map parameter names") for text in ("- a list\n", "[]\n", "false\n", "0\n", "''\n")),
         ("training: {lora: [\n", "not valid YAML"),
     ],
 )
@@ -267,27 +257,6 @@ def test_experiment_file_that_oversteps_is_refused(tmp_path: Path, text: str, se
     (tmp_path / "conf/experiments/mine.yml").write_text(text)
     with pytest.raises(click.ClickException, match=sentence):
         load(conf=tmp_path / "conf", experiment="mine")
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_experiment_is_a_diff(experiment: str) -> None:
-    """An experiment repeats no value that base already has."""
-    base = base_parameters()
-    given = yaml.safe_load((ROOT / f"conf/experiments/{experiment}.yml").read_text())
-    assert [path for path, value in leaves(given) if look_up(base, path) == value] == []
-
-
-def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    found = []
-    for key, value in tree.items():
-        found += leaves(value, (*path, key)) if isinstance(value, dict) else [((*path, key), value)]
-    return found
-
-
-def look_up(tree: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        tree = tree.get(key, {})
-    return tree
 
 
 def test_every_parameter_says_what_it_means() -> None:
