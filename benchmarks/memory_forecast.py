@@ -41,8 +41,10 @@ SHAPES = {
     "Llama-3-8B": ("llama", 128256, 4096, 32, 32, 8, 14336),
     "Gemma-1.1-7B": ("gemma", 256000, 3072, 28, 16, 16, 24576),
     "Llama-2-13B": ("llama", 32000, 5120, 40, 40, 40, 13824),
+    "Qwen3-1.7B": ("qwen3", 151936, 2048, 28, 16, 8, 6144),
 }
 DISTILGPT2 = {"vocab_size": 50257, "n_embd": 768, "n_head": 12}
+GPT2_LAYERS = {"DistilGPT2": 6, "GPT-2": 12}
 # GiB that a process may use. fp16 and bf16 take the same.
 CARDS = {
     "V100 16 GB": 15.5,
@@ -71,6 +73,7 @@ def settings(tokens: int, rows: int) -> TrainingParams:
         loss_on="all",
         max_length=tokens,
         overlong="truncate",
+        epoch_answers=0,
         lora=lora,
         optimisation=recipe(rows),
     )
@@ -172,7 +175,7 @@ def published(name: str, layers: int) -> Any:
     """The published model's configuration, with so many layers."""
     from transformers import AutoConfig, GPT2Config
 
-    if name == "DistilGPT2":
+    if name in GPT2_LAYERS:
         return GPT2Config(**{**DISTILGPT2, "n_layer": layers})
     kind, vocabulary, width, _, heads, key_value_heads, feed_forward = SHAPES[name]
     return AutoConfig.for_model(
@@ -184,29 +187,41 @@ def published(name: str, layers: int) -> Any:
         num_key_value_heads=key_value_heads,
         intermediate_size=feed_forward,
         head_dim=256 if kind == "gemma" else width // heads,
+        tie_word_embeddings=kind in ("gemma", "qwen3"),
     )
+
+
+def layers_of(name: str) -> int:
+    return GPT2_LAYERS.get(name) or SHAPES[name][3]
+
+
+def grown(few: tuple[int, float], more: tuple[int, float], layers: int) -> float:
+    """With checkpointing and a frozen base each further layer adds the same, so two small models tell a large one's."""
+    return few[1] + (more[1] - few[1]) / (more[0] - few[0]) * (layers - few[0])
 
 
 def forecast_card(name: str, quantisation: str, rows: int) -> float:
-    """GiB of study B's settings on a GPU; DistilGPT2 has 1,024 positions.
-
-    With checkpointing and a frozen base each further layer adds the same, so two small models tell a large one's.
-    """
+    """GiB of study B's settings on a GPU; DistilGPT2 has 1,024 positions."""
     tokens = 1024 if name == "DistilGPT2" else 2048
-    layers = 6 if name == "DistilGPT2" else SHAPES[name][3]
     hardware = machine("bf16", device="cuda", micro_batch_size=rows, gradient_checkpointing=True)
-    two, four = (
-        forecast(published(name, few), quantised(quantisation), settings(tokens, LARGEST), hardware, tokens).total
-        for few in (2, 4)
+    few, more = (
+        (
+            count,
+            forecast(
+                published(name, count), quantised(quantisation), settings(tokens, LARGEST), hardware, tokens
+            ).total,
+        )
+        for count in (2, 4)
     )
-    return (two + (four - two) / 2 * (layers - 2)) / GIB
+    return grown(few, more, layers_of(name)) / GIB
 
 
 def table() -> None:
     """Markdown: GiB with one row at a time, GiB a further row, and the most rows that fit each card."""
     sys.stdout.write(f"| model | weights | 1 row | each further row | {' | '.join(CARDS)} |\n")
     sys.stdout.write(f"|---|---|---|---|{'---|' * len(CARDS)}\n")
-    for name, quantisation in itertools.product(["DistilGPT2", *SHAPES], ("nf4", "int8", "none")):
+    of_study_b = ["DistilGPT2", *(name for name in SHAPES if name != "Qwen3-1.7B")]
+    for name, quantisation in itertools.product(of_study_b, ("nf4", "int8", "none")):
         one, four = (forecast_card(name, quantisation, rows) for rows in (1, 4))
         each = (four - one) / 3
         cells = []

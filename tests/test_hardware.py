@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from unittest.mock import patch
 
@@ -10,17 +11,26 @@ import torch
 
 from med_lora.config_loader import ExperimentConfigLoader
 from med_lora.errors import InputError
-from med_lora.hardware import check_device, prepare_device
-from med_lora.parameters import HardwareParams
+from med_lora.hardware import check_chip_quantisation, check_device, prepare_device
+from med_lora.parameters import HardwareParams, parse_parameters
 
 from .conftest import ENVIRONMENTS, ROOT
 
 
 def hardware(env: str) -> HardwareParams:
     """What an environment's files say, of several machines with a place to meet."""
-    with patch.dict(os.environ, {"MED_LORA_RENDEZVOUS": "first:29400"}):
+    return read_hardware(env, os.environ.get("MED_LORA_MACHINES", "2"))
+
+
+@functools.cache
+def read_hardware(env: str, machines: str) -> HardwareParams:
+    with patch.dict(os.environ, {"MED_LORA_RENDEZVOUS": "first:29400", "MED_LORA_MACHINES": machines}):
         loader = ExperimentConfigLoader(ROOT / "conf", env, base_env="base", default_run_env="cpu")
         return HardwareParams.model_validate(loader["globals"]["hardware"])
+
+
+def repeat(value: int) -> int:
+    return value
 
 
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch, *names: str, capability: tuple[int, int] = (8, 0)) -> None:
@@ -84,8 +94,75 @@ def test_what_only_gpus_can_do_is_refused_on_a_cpu(setting: str, value: str, way
 @pytest.mark.parametrize(
     ("env", "alone"), [("a100x2", "a100"), ("v100x2", "v100"), ("h100x2", "h100"), ("rtx8000x2", "rtx8000")]
 )
-def test_two_cards_differ_from_one_by_the_processes_alone(env: str, alone: str) -> None:
-    assert hardware(env) == hardware(alone).model_copy(update={"processes": 2})
+def test_two_cards_differ_from_one_by_processes_and_their_cpus_alone(env: str, alone: str) -> None:
+    one = hardware(alone)
+    assert hardware(env) == one.model_copy(update={"processes": 2, "workers": 2 * one.workers})
+
+
+@pytest.mark.parametrize(
+    ("env", "typed", "workers"),
+    [(f"{card}{cards}", typed, workers)
+     for card in ("v100", "a100", "rtx8000")
+     for cards, typed, workers in (("", {"workers": 1}, 1), ("", {}, 2), ("x2", {}, 4))],
+)  # fmt: skip
+def test_nine_machines_of_study_b_have_their_cpus(env: str, typed: dict[str, int], workers: int) -> None:
+    """1 and 2 CPUs beside one card, 4 beside two: the first differs by --params hardware.workers=1."""
+    loader = ExperimentConfigLoader(
+        ROOT / "conf", env, {"hardware": typed} if typed else {}, base_env="base", default_run_env="cpu"
+    )
+    given = parse_parameters(loader["parameters"]).hardware
+    assert given == hardware(env).model_copy(update={"workers": workers})
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_kinds_of_quantisation_are_those_of_the_chip(env: str) -> None:
+    """int8 needs compute capability 7.5 (Turing), which a V100 (7.0) lacks."""
+    kinds = hardware(env).quantisation
+    assert ("int8" in kinds) == (hardware(env).gpu != "V100")
+    assert set(kinds) | {"int8"} == {"none", "int8", "nf4", "gptq"}
+
+
+def test_quantisation_that_the_chip_lacks_is_named_with_those_that_it_has() -> None:
+    for kind in ("none", "nf4", "gptq"):
+        check_chip_quantisation(kind, hardware("v100"))
+    with pytest.raises(InputError) as caught:
+        check_chip_quantisation("int8", hardware("v100"))
+    sentence = str(caught.value)
+    assert "model.quantisation is int8" in sentence
+    assert "(V100) computes with none, nf4, gptq (hardware.quantisation)" in sentence
+
+
+def test_a_run_stops_for_a_quantisation_before_any_node_that_needs_the_chip() -> None:
+    from click import ClickException
+    from kedro.io import DataCatalog, MemoryDataset
+    from kedro.pipeline import Pipeline, node
+
+    from med_lora.hooks import ProjectHooks
+
+    hooks = ProjectHooks()
+    loader = ExperimentConfigLoader(ROOT / "conf", "cpu", {}, base_env="base", default_run_env="cpu")
+    given = parse_parameters(loader["parameters"])
+    hooks._parameters = given.model_copy(
+        update={"hardware": given.hardware.model_copy(update={"quantisation": ["nf4"]})}
+    )
+    catalog = DataCatalog({"kept": MemoryDataset(1)})
+    parts = {
+        tag: Pipeline([node(repeat, inputs="kept", outputs="text", name="part", tags=tag)]) for tag in ("device", "x")
+    }
+    hooks.before_pipeline_run(parts["x"], catalog)
+    with pytest.raises(ClickException, match=r"model\.quantisation is none and the chip of this environment \(CPU\)"):
+        hooks.before_pipeline_run(parts["device"], catalog)
+
+
+def test_weights_of_a_kind_that_the_chip_lacks_are_not_read() -> None:
+    """Also for a point of a sweep, which no check before the run sees."""
+    from med_lora.models.loading import load_model
+    from med_lora.parameters import ModelParams
+
+    asked = ModelParams(id="nowhere", revision=None, quantisation="int8")
+    without = hardware("cpu").model_copy(update={"quantisation": ["none", "nf4"]})
+    with pytest.raises(InputError, match=r"model\.quantisation is int8 .* computes with none, nf4"):
+        load_model(None, asked, without, purpose="training")  # type: ignore[arg-type]
 
 
 def test_machines_and_their_meeting_place_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +189,9 @@ def test_bf16_on_a_cpu_needs_its_instructions(chip: str, monkeypatch: pytest.Mon
     check_device(hardware("cpu_bf16"))
 
 
-def test_v100_is_never_asked_for_bf16() -> None:
-    assert hardware("v100").precision == "fp16"
+@pytest.mark.parametrize("env", ["v100", "v100x2", "rtx8000", "rtx8000x2"])
+def test_chips_without_bf16_are_never_asked_for_it(env: str) -> None:
+    assert hardware(env).precision == "fp16"
 
 
 def test_threads_are_set_only_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:

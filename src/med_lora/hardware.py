@@ -35,6 +35,20 @@ def check_device(hardware: HardwareParams) -> None:
         _check_gpus(hardware)
 
 
+def check_chip_quantisation(quantisation: str, hardware: HardwareParams) -> None:
+    """Raise an InputError if ``model.quantisation`` is not among the kinds that the environment's chip computes with.
+
+    Asks neither torch nor the machine, so that a run can stop before anything is read.
+    """
+    kinds = hardware.quantisation
+    if quantisation not in kinds:
+        raise InputError(
+            f"model.quantisation is {quantisation} and the chip of this environment ({hardware.gpu or 'CPU'}) computes "
+            f"with {', '.join(kinds)} (hardware.quantisation); set model.quantisation to one of these, or choose the "
+            "environment of another card."
+        )
+
+
 def _check_cpu(hardware: HardwareParams) -> None:
     if hardware.precision == "fp16":
         raise InputError("hardware.precision fp16 needs a GPU; use --env=cpu, or bf16 where the CPU has it.")

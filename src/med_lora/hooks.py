@@ -12,7 +12,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import MemoryDataset
 
 from med_lora.errors import InputError
-from med_lora.hardware import check_device
+from med_lora.hardware import check_chip_quantisation, check_device
 from med_lora.parameters import ProjectParams, parse_parameters
 
 logger = logging.getLogger(__name__)
@@ -75,14 +75,16 @@ class ProjectHooks:
             raise click.ClickException(str(error)) from error
         hardware = self._parameters.hardware
         logger.info("Experiment %s on %s (%s).", self._parameters.experiment, hardware.gpu or "CPU", hardware.precision)
-        # torch takes seconds to import: what every CPU can do needs no question
-        if (hardware.device, hardware.precision, hardware.sharding) == ("cpu", "fp32", "ddp"):
+        if not any("device" in node.tags for node in pipeline.nodes):
             return
-        if any("device" in node.tags for node in pipeline.nodes):
-            try:
+        try:
+            check_chip_quantisation(self._parameters.model.quantisation, hardware)
+            # torch takes seconds to import: what every CPU can do needs no question
+            if (hardware.device, hardware.precision, hardware.sharding) != ("cpu", "fp32", "ddp"):
                 check_device(hardware)
-            except InputError as error:
-                raise click.ClickException(str(error)) from error
+            check_base_model(pipeline, catalog)
+        except InputError as error:
+            raise click.ClickException(str(error)) from error
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
@@ -110,6 +112,14 @@ class ProjectHooks:
         headline = catalog.load("headline")
         report = catalog["report"]._get_load_path()
         click.echo(f"\n{headline['sentence']}\nReport: {report}\n")
+
+
+def check_base_model(pipeline: Any, catalog: Any) -> None:
+    """Refuse a model that cannot be had; a hub's is asked for its configuration, by the cache or the network."""
+    if "base_model" in pipeline.inputs():
+        model = catalog["base_model"].load()
+        if model.revision is not None:  # of a gated one, nothing but the hub can tell
+            model.config()
 
 
 def check_inputs(pipeline: Any, catalog: Any) -> None:

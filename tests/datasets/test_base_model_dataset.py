@@ -207,7 +207,7 @@ def test_each_failure_of_the_hub_is_told_apart(hub: str, environment: dict[str, 
     environment = {**environment, "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
     messages = messages_of(["gated", "absent", "moved", "refused", "hollow"], environment, tmp_path)
     expected = {
-        "gated": "Model 'someone/gated' is gated; accept its terms on its page, run `hf auth login`, or",
+        "gated": "Model 'someone/gated' is gated; accept its terms on its page and run `hf auth login`, or",
         "absent": "Model 'someone/absent' is not on the hub, or is private; check the id, run `hf auth login`, or",
         "moved": f"Model 'someone/moved' has no commit {'0' * 40}; copy it from",
         "refused": "Model 'someone/refused' was refused by the hub; check `hf auth whoami`, try again later",
@@ -225,6 +225,6 @@ def test_offline_is_told(environment: dict[str, str], tmp_path: Path) -> None:
     assert len(messages["model"]) == 2
     for message in messages["model"]:
         assert message == (
-            "Model 'someone/model' is not in the local cache and the hub cannot be reached; go online once, or set a "
-            "local folder."
+            "Model 'someone/model' is not in the local cache and the hub cannot be reached; go online once, or name a "
+            "local folder, with revision null."
         )

@@ -232,21 +232,19 @@ def _explain(error: BaseException, part: str, model: BaseModel) -> str:
     from huggingface_hub import errors
 
     offline = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)
+    folder = "or name a local folder, with revision null"
     reasons: list[tuple[type[BaseException] | tuple[type[BaseException], ...], str]] = [
-        (
-            errors.GatedRepoError,
-            "is gated; accept its terms on its page, run `hf auth login`, or set a local folder",
-        ),
+        (errors.GatedRepoError, f"is gated; accept its terms on its page and run `hf auth login`, {folder}"),
         (
             errors.RepositoryNotFoundError,
-            "is not on the hub, or is private; check the id, run `hf auth login`, or set a local folder",
+            f"is not on the hub, or is private; check the id, run `hf auth login`, {folder}",
         ),
         (errors.RevisionNotFoundError, f"has no commit {model.revision}; copy it from Files > History on its page"),
         (
             errors.HfHubHTTPError,
-            "was refused by the hub; check `hf auth whoami`, try again later, or set a local folder",
+            f"was refused by the hub; check `hf auth whoami`, try again later, {folder}",
         ),
-        (offline, "is not in the local cache and the hub cannot be reached; go online once, or set a local folder"),
+        (offline, f"is not in the local cache and the hub cannot be reached; go online once, {folder}"),
     ]
     causes: list[BaseException] = []
     cause: BaseException | None = error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from med_lora.datasets.base_model import BaseModel
 from med_lora.errors import InputError
-from med_lora.hardware import prepare_device
+from med_lora.hardware import check_chip_quantisation, prepare_device
 from med_lora.models.quantisation import check_quantisation, quantisation_options, settle_quantised
 from med_lora.parameters import HardwareParams, ModelParams
 
@@ -36,6 +36,7 @@ def load_model(
         InputError: if the machine lacks the device, the kernel or a library, the checkpoint does not suit the
             quantisation, or its files cannot be had.
     """
+    check_chip_quantisation(model.quantisation, hardware)
     device = prepare_device(hardware)
     check_attention(hardware)
     check_quantisation(base_model, model.quantisation, hardware, frozen=frozen)

@@ -161,7 +161,9 @@ def _check_bitsandbytes(quantisation: str, hardware: HardwareParams) -> None:
             f"model.quantisation is {quantisation}, and the installed bitsandbytes has no library for CUDA "
             f"{torch.version.cuda} of this torch; install a wheel that has one, or set it to none."
         )
-    if quantisation == "int8" and torch.cuda.get_device_capability() < (7, 5):
+    # where the environment says so itself, a sweep goes on without the point (load_model asks)
+    listed = quantisation in hardware.quantisation
+    if quantisation == "int8" and listed and torch.cuda.get_device_capability() < (7, 5):
         raise InputError(
             f"model.quantisation is int8, and {torch.cuda.get_device_name()} has no 8-bit matrix instructions (they "
             "begin with compute capability 7.5); set it to nf4 or none."

@@ -12,7 +12,7 @@ class ComparisonParams(Parameters):
 
     runs: str = Field(
         description="runs by name, id or the beginning of an id, with spaces between; empty for every finished run "
-        "with scores"
+        "with scores but rehearsals"
     )
     metrics: list[str] = Field(min_length=1, description="metrics of the leaderboard, the first one ranks it")
     mlflow: str | None = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from med_lora.parameters.base import Fraction, Parameters, PositiveInt
+from med_lora.parameters.base import FilledText, Fraction, Parameters, PositiveInt
 from med_lora.parameters.llm import EndpointParams
 
 
@@ -91,8 +91,8 @@ class EvaluationParams(Parameters):
 class ProbeParams(Parameters):
     """A fixed question without a reference answer, asked of every arm."""
 
-    name: str = Field(min_length=1, description="what tables call it")
-    question: str = Field(min_length=1, description="what is asked, in the words of a pair's question")
+    name: FilledText = Field(description="what tables call it")
+    question: FilledText = Field(description="what is asked, in the words of a pair's question")
 
 
 class ReportingParams(Parameters):

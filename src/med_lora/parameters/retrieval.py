@@ -45,6 +45,10 @@ class RetrievalParams(Parameters):
     sources: list[Literal["passages", "training_answers"]] = Field(
         min_length=1, description="what is indexed: passages of documents and pages, answers of the training pairs"
     )
+    hold_out_answers: bool = Field(
+        description="leave out of the index every text that holds a test answer or shares 13 words in a row with one; "
+        "false where the tuned model was trained on these very texts, so that both ways may know the answer"
+    )
     method: Literal["fused", "dense", "bm25"] = Field(
         description="ranking by the encoder (dense), by words (bm25), or by both through reciprocal-rank fusion"
     )
