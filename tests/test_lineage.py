@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import parse
@@ -21,13 +22,34 @@ from tests.conftest import EXPERIMENTS, ROOT
 
 EXAMS = DEFAULT_SOURCES._replace(benchmarks=("pubmedqa",))
 FULL_TRACKS = Tracks(
-    RetrievalPlan(), judge="base", sheets=True, ratings=True, benchmarks=True, latency=True, study=True
+    RetrievalPlan(probes=True),
+    judge="base",
+    sheets=True,
+    ratings=True,
+    benchmarks=True,
+    latency=True,
+    study=True,
+    probes=True,
 )
+WITH_PROBES = DEFAULT_MEASURES._replace(probes=True)
 PLANS: dict[str, dict[str, Any]] = {
     "default": {},
-    "canaries, every track": {"sources": EXAMS, "stages": Stages(canaries=True), "tracks": FULL_TRACKS},
-    "merged": {"sources": EXAMS, "stages": Stages(handover="merged", canaries=True), "tracks": FULL_TRACKS},
-    "continued adapter": {"stages": Stages(handover="adapter"), "measures": Measures("openai", True, True)},
+    "canaries, every track": {
+        "sources": EXAMS,
+        "stages": Stages(canaries=True),
+        "measures": WITH_PROBES,
+        "tracks": FULL_TRACKS,
+    },
+    "merged": {
+        "sources": EXAMS,
+        "stages": Stages(handover="merged", canaries=True),
+        "measures": WITH_PROBES,
+        "tracks": FULL_TRACKS,
+    },
+    "continued adapter": {
+        "stages": Stages(handover="adapter"),
+        "measures": Measures("openai", True, True, probes=True),
+    },
     "full": {"stages": Stages("full"), "points": ("r_4", "r_8")},
     "written pairs": {"sources": EXAMS._replace(generator="local")},
 }
@@ -103,14 +125,15 @@ def test_only_names_of_their_kind_fall_on_an_entry_of_many(monkeypatch: pytest.M
     """Another name that happens to end alike would be saved, and shown, as what it is not."""
     loader = ExperimentConfigLoader(ROOT / "conf", "cpu", {}, base_env="base", default_run_env="cpu")
     many = {parse.compile(name) for name in loader["catalog"] if "{" in name}
-    made = register(monkeypatch, sources=EXAMS, stages=Stages(canaries=True), tracks=FULL_TRACKS, points=("r_4",))
+    made = register(monkeypatch, **PLANS["canaries, every track"], points=("r_4",))
     names = {name for pipeline in made.values() for name in pipeline.datasets()} - loader["catalog"].keys()
     values: dict[str, set[str]] = {}
     for name in names:
         for pattern in many:
             for kind, value in (found.named if (found := pattern.parse(name)) else {}).items():
                 values.setdefault(kind, set()).add(value)
-    assert {value.removesuffix("_batch").removesuffix("_general") for value in values["arm"]} == set(ARMS)
+    kinds = re.compile("_batch$|_general$|_probe$")
+    assert {kinds.sub("", value) for value in values["arm"]} == set(ARMS)
     assert values["corpus"] <= {*loader["parameters"]["corpora"], *EXAMS.benchmarks, "generated"}
     assert values["point"] == {"r_4"}
 

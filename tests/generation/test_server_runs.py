@@ -31,7 +31,7 @@ def test_unanswered_questions_end_the_node_and_keep_the_others(
         with pytest.raises(InputError) as caught:
             ask_server_for_base(base_model, split(*QUESTIONS), PLAIN, ask, journal)
         assert len(server.requests) == 5
-    assert str(caught.value).startswith(f"2 of 5 test questions have no answer from {MODEL} at {server.base_url} ")
+    assert str(caught.value).startswith(f"2 of 5 questions have no answer from {MODEL} at {server.base_url} ")
     assert "(finish_reason: 1, server_error: 1)" in str(caught.value)
     assert "evaluation.endpoints.base" in str(caught.value)
 

@@ -207,6 +207,10 @@ def test_passages_beyond_the_encoder_are_counted(encoder: Encoder, caplog: pytes
         ),
         ({"method": "bm25"}, r"retrieval\.method 'fused' .* 'bm25'"),
         ({"sources": ["passages"]}, r"retrieval\.sources \['training_answers'\] .* set retrieval\.sources back"),
+        (
+            {"hold_out_answers": False},
+            r"retrieval\.hold_out_answers True .* False; .* set retrieval\.hold_out_answers back",
+        ),
         ({"encoder": {"passage_prompt": "rest: "}}, r"retrieval\.encoder\.passage_prompt 'take: ' .* 'rest: '"),
         ({"encoder": {"query_prompt": ""}}, r"retrieval\.encoder\.query_prompt 'see: '"),
         ({"encoder": {"pool_prompt": False}}, r"retrieval\.encoder\.pool_prompt True"),

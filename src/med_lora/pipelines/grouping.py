@@ -16,6 +16,7 @@ _STEPS = {
     "med_lora.pipelines.evaluation.origin": "model_loading",
     "med_lora.pipelines.evaluation.controls": "scoring",
     "med_lora.pipelines.evaluation.scores": "scoring",
+    "med_lora.pipelines.evaluation.probes": "scoring",
     "med_lora.pipelines.evaluation.losses": "arm_comparison",
     "med_lora.pipelines.evaluation.comparison": "arm_comparison",
     "med_lora.pipelines.reporting.figures": "figures",
@@ -25,6 +26,7 @@ _STEPS = {
 _STEPS_OF_NODES = {
     "discard_domain_checkpoints": "continued_pretraining",
     "judge_people_agreement": "judge",
+    "list_probes": "probe_questions",  # before passages are sought and any arm is asked
 }
 
 

@@ -22,6 +22,7 @@ class Tracks(NamedTuple):
         benchmarks: whether the evaluation asks exams.
         latency: whether the evaluation measures how long an answer takes.
         study: whether the run stands beside a published study.
+        probes: whether every arm is asked fixed questions.
     """
 
     retrieval: RetrievalPlan | None = None
@@ -31,6 +32,7 @@ class Tracks(NamedTuple):
     benchmarks: bool = False
     latency: bool = False
     study: bool = False
+    probes: bool = False
 
     @property
     def divergence(self) -> bool:
@@ -60,7 +62,8 @@ def tracks_of(parameters: ProjectParams) -> Tracks:
         )
     retrieval = retrieval_plan_of(parameters)
     beside_study, seconds = parameters.study is not None, parameters.latency.enabled
-    return Tracks(retrieval, kind, bool(people.raters), people.rated, benchmarks, seconds, beside_study)
+    asked = bool(parameters.probes)
+    return Tracks(retrieval, kind, bool(people.raters), people.rated, benchmarks, seconds, beside_study, asked)
 
 
 def absent_tracks(tracks: Tracks) -> dict[str, str]:

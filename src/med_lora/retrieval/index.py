@@ -43,10 +43,10 @@ class PassageIndex:
     Attributes:
         passages: ``PASSAGE_COLUMNS``, ordered by id, so that of equal scores the lower place is the lower id.
         embeddings: [passages, width] of unit length in the order of the passages; None for ``bm25``.
-        described: what was indexed, and what the embeddings depend on, as JSON: method, sources (sorted), passages
-            (their number), passages_sha256 (:func:`hash_passages`), cut (passages of which the encoder read only the
-            beginning), encoder (None for ``bm25``; name, reading, query_prompt, passage_prompt, pool_prompt) and
-            versions of packages.
+        described: what was indexed, and what the embeddings depend on, as JSON: method, sources (sorted),
+            hold_out_answers, passages (their number), passages_sha256 (:func:`hash_passages`), cut (passages of which
+            the encoder read only the beginning), encoder (None for ``bm25``; name, reading, query_prompt,
+            passage_prompt, pool_prompt) and versions of packages.
     """
 
     passages: pd.DataFrame
@@ -206,7 +206,11 @@ class Retriever:
 
 def _describe(retrieval: RetrievalParams, encoder: LoadedEncoder | None) -> dict[str, Any]:
     """The settings behind an index, of ``PassageIndex.described``."""
-    searched = {"method": retrieval.method, "sources": sorted(retrieval.sources)}
+    searched = {
+        "method": retrieval.method,
+        "sources": sorted(retrieval.sources),
+        "hold_out_answers": retrieval.hold_out_answers,
+    }
     if encoder is None:
         return {**searched, "encoder": None, "versions": {}}
     settings = retrieval.encoder.model_dump(include={"query_prompt", "passage_prompt", "pool_prompt"})
@@ -227,6 +231,7 @@ def _check_settings(built: dict[str, Any], wanted: dict[str, Any]) -> None:
         {
             "method": part.get("method"),
             "sources": part.get("sources"),
+            "hold_out_answers": part.get("hold_out_answers"),
             **{f"encoder.{name}": value for name, value in (part.get("encoder") or {}).items()},
         }
         for part in (built, wanted)

@@ -1,4 +1,4 @@
-"""What is indexed: no text that holds the answer to a test question, and every text once."""
+"""What is indexed: no text that holds the answer to a test question, unless it may, and every text once."""
 
 from __future__ import annotations
 
@@ -138,12 +138,24 @@ def test_the_report_accounts_for_every_text_of_every_source() -> None:
     assert kept["id"].tolist() == ["p3", "p4", "training:corpus:2"]
     assert list(report.columns) == REPORT_COLUMNS
     assert report.to_numpy().tolist() == [
-        ["passages", 4, 1, "no_words", 2],
-        ["passages", 4, 1, "holds_test_answer", 2],
-        ["passages", 4, 0, "duplicate", 2],
-        ["training_answers", 3, 0, "no_words", 1],
-        ["training_answers", 3, 1, "holds_test_answer", 1],
-        ["training_answers", 3, 1, "duplicate", 1],
+        ["passages", 4, 1, "no_words", 2, 0],
+        ["passages", 4, 1, "holds_test_answer", 2, 0],
+        ["passages", 4, 0, "duplicate", 2, 0],
+        ["training_answers", 3, 0, "no_words", 1, 0],
+        ["training_answers", 3, 1, "holds_test_answer", 1, 0],
+        ["training_answers", 3, 1, "duplicate", 1, 0],
+    ]
+
+
+def test_answers_that_are_not_held_out_are_indexed_and_counted() -> None:
+    given = texts(shared(0, 13), shared(0, 13).upper(), "The hip.", ids=["p1", "p2", "p3"])
+    retrieval = recipes.retrieval(sources=["passages"], hold_out_answers=False)
+    kept, report = select_passages(split(ANSWER), retrieval, passages=given)
+    assert kept["id"].tolist() == ["p1", "p3"]
+    assert report.to_numpy().tolist() == [
+        ["passages", 3, 0, "no_words", 2, 1],
+        ["passages", 3, 0, "holds_test_answer", 2, 1],
+        ["passages", 3, 1, "duplicate", 2, 1],
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
+
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
@@ -12,7 +14,7 @@ from med_lora.models.attach import check_origin, unknown_origin
 from med_lora.parameters import ModelParams, PromptParams
 from med_lora.pipelines.evaluation.splits import Split, read_pairs
 from med_lora.pipelines.stages import as_base_model
-from med_lora.provenance import RECORD_FILE, describe_origin
+from med_lora.provenance import RECORD_FILE, describe_origin, hash_passages
 
 
 def check_tuned(
@@ -38,11 +40,7 @@ def check_tuned(
     """
     check_adapter(tuned, base_model, train, prompt)
     record = json.loads((tuned.path / RECORD_FILE).read_text(encoding="utf-8"))
-    if record["quantisation"] != model.quantisation:
-        raise InputError(
-            f"{tuned.path} was trained on a base model with quantisation {record['quantisation']!r}; set "
-            "model.quantisation to that, or train again."
-        )
+    _check_quantisation(tuned, record, model)
     expected = None if start is None else start.sha256
     if record.get("start_sha256") != expected:
         trained = "did not go on with" if start else "went on with"
@@ -59,6 +57,49 @@ def check_tuned_model(
 ) -> BaseModel:
     """A whole tuned model as the handle that an arm loads, checked as :func:`check_tuned` does."""
     return as_base_model(check_tuned(tuned, base_model, train, prompt, model))
+
+
+def check_domain_adapter(
+    tuned: PretrainedFolder, base_model: BaseModel, passages: pd.DataFrame, model: ModelParams
+) -> PretrainedFolder:
+    """``tuned`` itself, if continued pre-training made it from this base model, quantised alike, and these passages.
+
+    For ``training.method: none``. The prompt is no part of its origin, since passages are trained on as they stand, and
+    neither are the training pairs: it saw none. What a pair says may still stand in the passages.
+
+    Args:
+        tuned: adapter of continued pre-training.
+        base_model: the experiment's.
+        passages: columns id, text; all of them, those held out for the validation loss included.
+        model: its quantisation is that of the weights it should have been trained on.
+
+    Raises:
+        InputError: that names what differs, or that nothing is known of its origin.
+    """
+    record = check_origin(tuned.path, base_model)
+    if not {"passages_sha256", "quantisation"} <= record.keys():
+        raise unknown_origin(tuned.path)
+    _check_quantisation(tuned, record, model)
+    check_passages(tuned, passages)
+    return tuned
+
+
+def check_passages(adapter: PretrainedFolder, passages: pd.DataFrame) -> None:
+    """Raise an InputError if an adapter of continued pre-training was trained on other ``passages``."""
+    record = json.loads((adapter.path / RECORD_FILE).read_text(encoding="utf-8"))
+    if record.get("passages_sha256") != hash_passages(passages):
+        raise InputError(
+            f"The adapter in {adapter.path} was trained on other passages than this run's; run the pipeline "
+            "continued_pretraining again, or load the passages of its run with --load-versions."
+        )
+
+
+def _check_quantisation(tuned: PretrainedFolder, record: dict[str, Any], model: ModelParams) -> None:
+    if record["quantisation"] != model.quantisation:
+        raise InputError(
+            f"{tuned.path} was trained on a base model with quantisation {record['quantisation']!r}; set "
+            "model.quantisation to that, or train again."
+        )
 
 
 def check_adapter(

@@ -20,7 +20,8 @@ from med_lora.pipelines.evaluation.comparison.traits import describe_pairs
 from med_lora.pipelines.evaluation.controls.texts import collect_texts
 from med_lora.pipelines.evaluation.losses.general_text import compare_general, measure_general_text
 from med_lora.pipelines.evaluation.losses.measure import measure_losses
-from med_lora.pipelines.evaluation.origin import check_tuned, check_tuned_model
+from med_lora.pipelines.evaluation.origin import check_domain_adapter, check_tuned, check_tuned_model
+from med_lora.pipelines.evaluation.probe_pipeline import create_probes
 from med_lora.pipelines.evaluation.scores.choices import score_choices
 from med_lora.pipelines.evaluation.scores.conduct import score_conduct
 from med_lora.pipelines.evaluation.scores.copying import score_copying
@@ -42,11 +43,13 @@ class Measures(NamedTuple):
         engine: what writes the answers.
         bert_score: whether an encoder for BERTScore is named.
         embedding: whether a sentence encoder is named.
+        probes: whether there are fixed questions to ask.
     """
 
     engine: Literal["transformers", "openai"] = "transformers"
     bert_score: bool = False
     embedding: bool = False
+    probes: bool = False
 
 
 # For commands that have no experiment, such as `kedro registry list`.
@@ -56,7 +59,8 @@ DEFAULT_MEASURES = Measures()
 def measures_of(parameters: ProjectParams) -> Measures:
     """The measures of an experiment."""
     given = parameters.evaluation
-    return Measures(given.engine, given.bert_score is not None, given.embedding is not None)
+    encoders = given.bert_score is not None, given.embedding is not None
+    return Measures(given.engine, *encoders, probes=bool(parameters.probes))
 
 
 def create_pipeline(
@@ -64,18 +68,21 @@ def create_pipeline(
 ) -> Pipeline:
     """What training saved, ``base_model``, ``train`` and ``test`` to the tables of each arm, scores and comparison.
 
-    The arm ``base`` is the experiment's base model whatever the stages; ``tuned`` is what the last of them left.
+    The arm ``base`` is the experiment's base model whatever the stages; ``tuned`` is what the last of them left. With
+    ``training.method: none`` it saw none of the pairs in ``train``, from which null controls and answers' copying are
+    taken all the same; what they say may stand in the passages that it saw.
 
     Args:
         stages: of the training that left the tuned model.
         measures: what the experiment measures.
         retrieval: whether both models also answer with passages, as the arms ``base_rag`` and ``tuned_rag``; then
             ``grounded_test`` and ``contexts`` are read too: the test pairs whose questions hold the passages, and these
-            passages.
+            passages. Of probes it is ``grounded_probes`` and ``probe_contexts``.
     """
     sessions = create_check(stages) + create_sessions(stages)
     arms = sum((create_arm(arm, stages, measures) for arm in _arms(retrieval)), Pipeline([]))
-    return sessions + arms + _create_scores(measures, retrieval) + _create_comparison(retrieval)
+    scored = _create_scores(measures, retrieval) + _create_comparison(retrieval)
+    return sessions + arms + scored + (create_probes(_arms(retrieval)) if measures.probes else Pipeline([]))
 
 
 def _arms(retrieval: bool) -> tuple[str, ...]:
@@ -83,7 +90,21 @@ def _arms(retrieval: bool) -> tuple[str, ...]:
 
 
 def create_check(stages: Stages) -> Pipeline:
-    """What training saved, compared with the run: ``checked_adapter``, or ``tuned_base`` after full fine-tuning."""
+    """What training saved, compared with the run: ``checked_adapter``, or ``tuned_base`` after full fine-tuning.
+
+    An adapter that saw no pairs is compared with the run's ``passages`` and not with ``train``.
+    """
+    if not stages.on_pairs:
+        return Pipeline(
+            [
+                node(
+                    check_domain_adapter,
+                    inputs=[stages.tuned, stages.base, "passages", "params:model"],
+                    outputs="checked_adapter",
+                    name="check_domain_adapter",
+                )
+            ]
+        )
     inputs = {
         "tuned": stages.tuned,
         "base_model": stages.base,
@@ -123,7 +144,7 @@ def create_sessions(stages: Stages) -> Pipeline:
 
 def tuned_session(stages: Stages) -> str:
     """Dataset with the session of the tuned arm: that of the base model, unless its weights are others."""
-    return "base_session" if stages.method == "lora" and stages.base == "base_model" else "tuned_session"
+    return "base_session" if stages.method != "full" and stages.base == "base_model" else "tuned_session"
 
 
 def tuned_adapter(stages: Stages) -> str | None:
@@ -164,6 +185,9 @@ def create_arm(arm: str, stages: Stages, measures: Measures) -> Pipeline:
     )
     nodes = [losses, *([] if arm in RAG_ARMS else [general])]
     nodes += _answer_nodes(arm, base_model, given, questions, measures)
+    if measures.probes:
+        asked = questions | {"test": "grounded_probes" if arm in RAG_ARMS else "probe_questions"}
+        nodes += _answer_nodes(arm, base_model, given, asked, measures, kind="probe_")
     pipeline = Pipeline(nodes)
     parameters = {name for name in pipeline.inputs() if name.startswith("params:")}
     # outputs without the dot of a namespaced name, which Kedro warns about wherever another pipeline reads it
@@ -177,18 +201,20 @@ def create_arm(arm: str, stages: Stages, measures: Measures) -> Pipeline:
 
 
 def _answer_nodes(
-    arm: str, base_model: str, given: dict[str, str], questions: dict[str, str], measures: Measures
+    arm: str, base_model: str, given: dict[str, str], questions: dict[str, str], measures: Measures, kind: str = ""
 ) -> list[Node]:
-    asked = {**questions, "evaluation": "params:evaluation", "journal": f"{arm}_journal"}
-    answers = f"{arm}_answers"
+    """What asks an arm; ``kind`` stands in the names of what belongs to other questions than those of the test."""
+    answers, journal = f"{arm}_{kind}answers", f"{arm}_{kind}journal"
+    asked = {**questions, "evaluation": "params:evaluation", "journal": journal}
     if measures.engine == "openai":
         # the weights are not loaded, but what they are tells kept answers apart
         given = {key: name for key, name in given.items() if key != "session"} | {"base_model": base_model}
         ask_server = ask_server_for_tuned if model_of(arm) == "tuned" else ask_server_for_base
-        ask = node(ask_server, inputs={**given, **asked}, outputs=answers, name="ask_server")
+        ask = node(ask_server, inputs={**given, **asked}, outputs=answers, name=f"ask_{kind}server")
     else:
-        ask = node(generate_answers, inputs={**given, **asked}, outputs=answers, name="generate_answers", tags="device")
-    return [ask, node(discard_journal, inputs=[answers, f"{arm}_journal"], outputs=None, name="discard_journal")]
+        name = f"generate_{kind}answers"
+        ask = node(generate_answers, inputs={**given, **asked}, outputs=answers, name=name, tags="device")
+    return [ask, node(discard_journal, inputs=[answers, journal], outputs=None, name=f"discard_{kind}journal")]
 
 
 def _create_scores(measures: Measures, retrieval: bool) -> Pipeline:

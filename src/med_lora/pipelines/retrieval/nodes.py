@@ -50,7 +50,7 @@ def retrieve(
     ]
     without = sum(not hits for hits in found)
     if without:
-        logger.warning("No passage was found for %d of %d test questions.", without, len(pairs))
+        logger.warning("No passage was found for %d of %d questions.", without, len(pairs))
     table = pd.DataFrame(rows, columns=RETRIEVED_COLUMNS)
     kinds = {"id": "str", "rank": "int64", "passage": "str"}
     return table.astype({column: kinds.get(column, "float64") for column in RETRIEVED_COLUMNS})

@@ -1,4 +1,4 @@
-"""What may be indexed: passages and training answers, without any that holds the answer to a test question."""
+"""What may be indexed: passages and training answers, as a rule none that holds the answer to a test question."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from med_lora.pipelines.evaluation.splits import Split, read_pairs
 
 logger = logging.getLogger(__name__)
 
-REPORT_COLUMNS = ["source", "given", "left_out", "reason", "indexed"]
+REPORT_COLUMNS = ["source", "given", "left_out", "reason", "indexed", "with_answer"]
 HOLDS_ANSWER, DUPLICATE, NO_WORDS = "holds_test_answer", "duplicate", "no_words"
 REASONS = (NO_WORDS, HOLDS_ANSWER, DUPLICATE)
 TEXTS_AT_ONCE = 8192  # hashed and compared together: about 100 MB
@@ -34,14 +34,14 @@ def select_passages(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The passages that may be indexed, of the sources that ``retrieval.sources`` names.
 
-    Left out is a text that shares a sequence of 13 words with an answer of ``test``, or holds all of an answer that has
-    6 to 12 words (words as in :func:`~med_lora.pipelines.data_engineering.text.words`; the rule of the
-    decontamination). Shorter answers, such as "Yes", stand in many texts by chance and are not looked for. Of texts
-    with the same words the first by id stays.
+    Where ``retrieval.hold_out_answers`` is true, a text is left out that shares a sequence of 13 words with an answer
+    of ``test``, or holds all of an answer that has 6 to 12 words (words as in
+    :func:`~med_lora.pipelines.data_engineering.text.words`; the rule of the decontamination). Shorter answers, such as
+    "Yes", stand in many texts by chance and are not looked for. Of texts with the same words the first by id stays.
 
     Args:
-        test: pairs whose answers must not be found.
-        retrieval: ``sources`` is read.
+        test: pairs whose answers are looked for.
+        retrieval: ``sources`` and ``hold_out_answers`` are read.
         train: pairs whose answers become passages where ``training_answers`` is a source: id ``training:<pair id>``,
             book = the pair's corpus, chapter = its focus, else its document, page 0.
         passages: table of ``PASSAGE_COLUMNS`` where ``passages`` is one.
@@ -49,7 +49,8 @@ def select_passages(
     Returns:
         index_passages: ``PASSAGE_COLUMNS`` sorted by id.
         index_report: ``REPORT_COLUMNS``, a row for each source and reason: texts given, left out for the reason
-            (``no_words``, ``holds_test_answer``, ``duplicate``: the first that applies), and indexed in the end.
+            (``no_words``, ``holds_test_answer``, ``duplicate``: the first that applies), indexed in the end, and
+            how many of these hold a test answer.
 
     Raises:
         InputError: if a source is not given, or nothing is left.
@@ -59,8 +60,9 @@ def select_passages(
         [table.assign(source=source) for source, table in _tables(retrieval, train, passages)], ignore_index=True
     )
     given = given.sort_values("id", ignore_index=True)
-    reasons = _find_reasons(given["text"], answers)
-    report = _report(given["source"], reasons, retrieval)
+    holds = pd.Series(holds_answer(given["text"], answers), index=given.index)
+    reasons = _find_reasons(given["text"], holds & retrieval.hold_out_answers)
+    report = _report(given["source"], reasons, holds, retrieval)
     kept = given[reasons == ""]
     if kept.empty:
         counts = ", ".join(f"{int((reasons == reason).sum())} {reason}" for reason in REASONS)
@@ -104,13 +106,12 @@ def _training_answers(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _find_reasons(texts: pd.Series, answers: pd.Series) -> pd.Series:
-    """Why each text is left out; "" for those that stay."""
+def _find_reasons(texts: pd.Series, held_out: pd.Series) -> pd.Series:
+    """Why each text is left out, ``held_out`` for an answer in it; "" for those that stay."""
     keys = pd.Series([comparison_key(text) for text in texts], index=texts.index, dtype="str")
     reasons = pd.Series("", index=texts.index, dtype="str")
     reasons[keys == ""] = NO_WORDS
-    holds = holds_answer(texts, answers)
-    reasons[(reasons == "") & holds] = HOLDS_ANSWER
+    reasons[(reasons == "") & held_out] = HOLDS_ANSWER
     # of texts with the same words none is left out for an answer and another kept, so the first that stays decides
     reasons[(reasons == "") & keys.duplicated()] = DUPLICATE
     return reasons
@@ -146,11 +147,13 @@ def _hold(texts: Sequence[Hashes], grams: dict[int, Hashes]) -> NDArray[np.bool_
     return holds
 
 
-def _report(sources: pd.Series, reasons: pd.Series, retrieval: RetrievalParams) -> pd.DataFrame:
+def _report(sources: pd.Series, reasons: pd.Series, holds: pd.Series, retrieval: RetrievalParams) -> pd.DataFrame:
     rows = []
     for source in retrieval.sources:
         own = reasons[sources == source]
-        indexed = int((own == "").sum())
-        rows += [(source, len(own), int((own == reason).sum()), reason, indexed) for reason in REASONS]
+        indexed, with_answer = (int(kept.sum()) for kept in (own == "", (own == "") & holds[own.index]))
+        rows += [(source, len(own), int((own == reason).sum()), reason, indexed, with_answer) for reason in REASONS]
         logger.info("%s: %d of %d texts are indexed.", source, indexed, len(own))
+        if with_answer:
+            logger.info("%s: %d of the indexed texts hold a test answer.", source, with_answer)
     return pd.DataFrame(rows, columns=REPORT_COLUMNS)

@@ -73,7 +73,7 @@ def generate_answers(
             tokenizer.pad_token_id,
             evaluation.decoding,
             session.hardware.inference_batch_size,
-            names=[f"test pair {pair}" for pair in pairs["id"]],
+            names=[f"question {pair}" for pair in pairs["id"]],
             kept=KeptBatches(journal.path, describe_decisive(session, adapter, ids, ends, evaluation.decoding)),
         )
     answers = [tokenizer.decode(completion.tokens, skip_special_tokens=True).strip() for completion in completions]

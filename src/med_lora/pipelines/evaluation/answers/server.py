@@ -125,7 +125,7 @@ def _take_completions(answers: Answers, served: ServedModel, arm: Arm) -> list[C
     if unanswered:
         kinds = ", ".join(f"{kind}: {count}" for kind, count in answers.failed.items())
         raise InputError(
-            f"{unanswered} of {len(answers.outcomes)} test questions have no answer from {served.model} at "
+            f"{unanswered} of {len(answers.outcomes)} questions have no answer from {served.model} at "
             f"{served.origin} ({kinds}); mend the server or evaluation.endpoints.{arm} and run again (the other "
             "answers are kept)."
         )

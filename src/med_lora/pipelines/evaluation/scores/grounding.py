@@ -32,7 +32,7 @@ def score_grounding(arm_texts: pd.DataFrame, contexts: pd.DataFrame, test: Split
         Columns id, arm, metric, score, with NaN where a metric is not defined; and the table of the metrics.
     """
     pairs = read_pairs(test, "test")
-    bases = _read_bases(contexts, pairs)
+    bases = read_bases(contexts, pairs)
     claims = {answer: read_claims(answer) for answer in arm_texts["answer"].unique()}
     rows = [
         {"id": pair, "arm": arm, **score_claims(claims[answer], bases[pair])}
@@ -44,7 +44,8 @@ def score_grounding(arm_texts: pd.DataFrame, contexts: pd.DataFrame, test: Split
     return scores[SCORE_COLUMNS], tabulate_metrics(metrics)
 
 
-def _read_bases(contexts: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Basis]:
+def read_bases(contexts: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Basis]:
+    """What an answer to each question may rest on, by id; questions without passages have a basis too."""
     shown: dict[str, list[_Shown]] = {}
     for pair, *passage in contexts[["id", "place", "text", "citation"]].itertuples(index=False):
         shown.setdefault(pair, []).append(_Shown(*passage))
