@@ -102,8 +102,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     """All pipelines; ``__default__`` takes raw corpora to the report.
 
     ``data_engineering`` includes ``data_report``, which can be run again alone, and the pairs that a language model
-    writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise, and
-    ``evaluation`` the audit of ``canaries``, exams and seconds, and whatever second track the experiment has.
+    writes where an experiment asks for them; ``training`` includes ``continued_pretraining`` likewise, and is that
+    alone where nothing is trained on pairs; ``evaluation`` includes the audit of ``canaries``, exams and seconds, and
+    whatever second track the experiment has.
     """
     sources, stages, measures, tracks, points, mlflow = _plan
     report_on_data = Pipeline([])
@@ -118,7 +119,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "data_engineering": _data_engineering(sources) + report_on_data,
         "training": first_stage + canaries.create_insertion(stages) + training.create_pipeline(stages),
         "evaluation": sum(second_track.values(), scored),
-        "reporting": reporting.create_pipeline(tracks, canaries=stages.canaries),
+        "reporting": reporting.create_pipeline(tracks, canaries=stages.canaries, history=stages.history),
     }
     return Registry(
         {

@@ -56,9 +56,18 @@ def describe_base(base_model: BaseModel, quantisation: str) -> dict[str, Any]:
 
 def hash_pairs(pairs: pd.DataFrame) -> str:
     """SHA-256 over ids, questions and answers in order of id; no text can be read from it."""
+    return _hash_rows(pairs, ["id", "question", "answer"])
+
+
+def hash_passages(passages: pd.DataFrame) -> str:
+    """SHA-256 over ids and texts in order of id; no text can be read from it."""
+    return _hash_rows(passages, ["id", "text"])
+
+
+def _hash_rows(table: pd.DataFrame, columns: list[str]) -> str:
     digest = hashlib.sha256()
-    ordered = pairs.sort_values("id")
-    for row in zip(ordered["id"], ordered["question"], ordered["answer"], strict=True):
+    ordered = table.sort_values("id")
+    for row in zip(*(ordered[column] for column in columns), strict=True):
         for value in row:
             content = value.encode("utf-8")
             digest.update(len(content).to_bytes(8, "big") + content)

@@ -17,7 +17,10 @@ from med_lora.pipelines.evaluation.pipeline import create_check
 from med_lora.pipelines.stages import Stages, absent_pipelines, as_base_model, stages_of
 from tests.conftest import ROOT
 
-PLANS = [Stages(), Stages("full"), Stages("lora", "adapter"), Stages("lora", "merged"), Stages("full", "merged")]
+PLANS = [
+    *(Stages(), Stages("full"), Stages("lora", "adapter"), Stages("lora", "merged"), Stages("full", "merged")),
+    Stages("none", "adapter"),
+]
 
 
 def parameters(**given: Any) -> ProjectParams:
@@ -38,6 +41,9 @@ def first(**given: Any) -> dict[str, Any]:
         (first(handover="merged"), Stages("lora", "merged")),
         (first(handover="merged", lora={"r": 64}), Stages("lora", "merged")),
         ({**first(handover="merged"), "training": {"method": "full"}}, Stages("full", "merged")),
+        ({**first(), "training": {"method": "none"}}, Stages("none", "adapter")),
+        # no adapter is trained further, so that the recipe for pairs has no say in it
+        ({**first(lora={"r": 64}), "training": {"method": "none"}}, Stages("none", "adapter")),
         ({"continued_pretraining": {"handover": "merged"}}, Stages("lora", None)),
     ],
 )
@@ -57,6 +63,16 @@ def test_plan_follows_from_the_experiment(given: dict[str, Any], expected: Stage
         ),
         ({**first(handover="merged"), "model": {"quantisation": "gptq"}}, "nothing can be merged into GPTQ"),
         ({"training": {"method": "full"}, "model": {"quantisation": "nf4"}}, "quantised weights cannot be trained"),
+        ({"training": {"method": "none"}}, "nothing would be trained at all; set that to true"),
+        (
+            {**first(handover="merged"), "training": {"method": "none"}},
+            "no stage follows that could start on the merged",
+        ),
+        ({**first(), "training": {"method": "none"}, "canaries": {"enabled": True}}, "secrets are put among training"),
+        (
+            {**first(), "training": {"method": "none", "epoch_answers": 5}},
+            r"epoch_answers is 5, but there is no epoch on pairs .* set it to 0",
+        ),
         ({**first(), "data_engineering": {"corpora": ["wikidoc"]}}, r"none of data_engineering\.corpora has passages"),
     ],
 )
@@ -86,11 +102,13 @@ def test_stages_fit_together(stages: Stages) -> None:
         "tuned_journal",
     }
     data |= {"passages", "domain_checkpoints"} if stages.handover else set()
+    data -= set() if stages.on_pairs else {"training_checkpoints"}
     assert {name for name in whole.inputs() if not name.startswith("params:")} == data
     outputs = whole.all_outputs()
     assert ("domain_model" in outputs) == (stages.handover == "merged")
     assert ("tuned_model" in outputs, "adapter" in outputs) == (stages.method == "full", stages.method == "lora")
-    assert ("merged_model" in outputs) == (stages.method == "lora")
+    assert ("merged_model" in outputs) == (stages.method != "full")
+    assert {stages.tuned, stages.history} <= outputs
 
 
 @pytest.mark.parametrize("stages", PLANS, ids=str)
@@ -120,7 +138,8 @@ def test_pipeline_without_a_node_has_a_reason(stages: Stages) -> None:
         "merging": merging.create_pipeline(stages),
         "canaries": canaries.create_pipeline(stages),
     }
-    assert absent_pipelines(stages).keys() == {name for name, pipeline in made.items() if not pipeline.nodes}
+    absent = {name for name, pipeline in made.items() if not pipeline.nodes}
+    assert absent_pipelines(stages).keys() == absent | (set() if stages.on_pairs else {"search", "sweep"})
 
 
 def test_base_arm_is_the_experiment_s_base_model_in_every_plan() -> None:
@@ -132,7 +151,7 @@ def test_base_arm_is_the_experiment_s_base_model_in_every_plan() -> None:
         tuned = arms.only_nodes_with_namespaces(["tuned"]).inputs()
         (session,) = tuned & opened.keys()
         assert opened[session] == ("tuned_base" if stages.method == "full" else stages.base)
-        assert ("checked_adapter" in tuned) == (stages.method == "lora")
+        assert ("checked_adapter" in tuned) == (stages.method != "full")
 
 
 def test_saved_model_takes_the_part_of_the_base_model(tiny_model: Any, tokenizer: Any, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_settings_change_what_they_name_and_nothing_else() -> None:
         ({"training.lora.r": True}, r"training\.lora\.r: Input should be a valid integer"),
         ({"model.quantisation": "int4"}, "'nf4'"),
         ({"training.optimisation.patience": 9}, "patience must be less than evaluations"),
+        ({"training.method": "none"}, "trials of a sweep or search are trained on pairs"),
     ],
 )
 def test_wrong_settings_end_in_one_sentence(settings: dict[str, Any], sentence: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from med_lora.ask.project import Project
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.models.session import ModelSession
-from med_lora.pipelines.evaluation.origin import check_tuned
+from med_lora.pipelines.evaluation.origin import check_domain_adapter, check_tuned
 from med_lora.pipelines.stages import as_base_model, stages_of
+from med_lora.project import Project
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,11 @@ def open_models(project: Project, wanted: set[Literal["base", "tuned"]]) -> dict
         return {"base": base}
     trained = project.load_saved(stages.tuned)
     start = base_model if stages.base == "base_model" else as_base_model(project.load_saved("domain_model"))
-    first = project.load_saved(stages.start) if stages.start else None
-    check_tuned(trained, start, project.load_saved(stages.train), given.prompt, given.model, first)
+    if stages.on_pairs:
+        first = project.load_saved(stages.start) if stages.start else None
+        check_tuned(trained, start, project.load_saved(stages.train), given.prompt, given.model, first)
+    else:
+        check_domain_adapter(trained, start, project.load_saved("passages"), given.model)
     if stages.method == "full":
         tuned = AskedModel(ModelSession(as_base_model(trained), given.model, given.hardware), None)
     elif start is base_model:

@@ -17,7 +17,8 @@ class Stages(NamedTuple):
     """The plan of an experiment's training; the defaults are instruction tuning alone, by LoRA.
 
     Attributes:
-        method: what instruction tuning trains, an adapter or all weights.
+        method: what instruction tuning trains, an adapter or all weights; with none there is no such stage, and the
+            tuned model is what continued pre-training left.
         handover: how continued pre-training on the passages precedes it: instruction tuning goes on with the same
             adapter, or starts on the merged model; None for no such stage.
         canaries: whether secrets are inserted into the training pairs.
@@ -40,12 +41,22 @@ class Stages(NamedTuple):
     @property
     def start(self) -> str | None:
         """Dataset with the adapter that instruction tuning goes on with."""
-        return "domain_adapter" if self.handover == "adapter" else None
+        return "domain_adapter" if self.handover == "adapter" and self.on_pairs else None
+
+    @property
+    def on_pairs(self) -> bool:
+        """Whether anything is trained on question-answer pairs."""
+        return self.method != "none"
 
     @property
     def tuned(self) -> str:
-        """Dataset that instruction tuning saves."""
-        return "tuned_model" if self.method == "full" else "adapter"
+        """Dataset that the last stage saves."""
+        return {"lora": "adapter", "full": "tuned_model", "none": "domain_adapter"}[self.method]
+
+    @property
+    def history(self) -> str:
+        """Dataset with the losses of the stage that left the tuned model."""
+        return "training_history" if self.on_pairs else "domain_history"
 
 
 # For commands that have no experiment, such as `kedro registry list`.
@@ -61,9 +72,11 @@ def stages_of(parameters: ProjectParams) -> Stages:
     first = parameters.continued_pretraining
     handover = first.handover if first.enabled else None
     stages = Stages(parameters.training.method, handover, parameters.canaries.enabled)
+    if not stages.on_pairs:
+        _check_plain_text_alone(parameters)
     if first.enabled:
         _check_passages(parameters)
-    if stages.handover == "adapter":
+    if stages.start:
         _check_same_adapter(parameters)
     quantisation = parameters.model.quantisation
     if stages.handover == "merged" and quantisation == "gptq":
@@ -77,6 +90,31 @@ def stages_of(parameters: ProjectParams) -> Stages:
             "trained; set one to lora or the other to none."
         )
     return stages
+
+
+def _check_plain_text_alone(parameters: ProjectParams) -> None:
+    """Without instruction tuning, the adapter of continued pre-training is the tuned model."""
+    first, none = parameters.continued_pretraining, "training.method is none, so that nothing is trained on pairs,"
+    if not first.enabled:
+        raise InputError(
+            f"{none} and continued_pretraining.enabled is false, so nothing would be trained at all; set that to true, "
+            "or the method to lora or full."
+        )
+    if first.handover == "merged":
+        raise InputError(
+            f"{none} and continued_pretraining.handover is merged, but no stage follows that could start on the merged "
+            "model; set the handover to adapter and run the pipeline merging for a whole model."
+        )
+    if parameters.canaries.enabled:
+        raise InputError(
+            f"{none} and canaries.enabled is true, whose secrets are put among training pairs; set it to false, or "
+            "training.method to lora or full."
+        )
+    if parameters.training.epoch_answers > 0:
+        raise InputError(
+            f"{none} and training.epoch_answers is {parameters.training.epoch_answers}, but there is no epoch on pairs "
+            "after which questions could be asked; set it to 0, or training.method to lora or full."
+        )
 
 
 def _check_passages(parameters: ProjectParams) -> None:
@@ -148,4 +186,7 @@ def absent_pipelines(stages: Stages) -> dict[str, str]:
         reasons["canaries"] = "canaries.enabled is false; set it to true."
     if stages.method == "full":
         reasons["merging"] = "training.method is full, so tuned_model is whole already; export that."
+    if not stages.on_pairs:
+        why = "training.method is none, and every trial is trained on pairs; set it to lora or full."
+        reasons |= dict.fromkeys(("search", "sweep"), why)
     return reasons

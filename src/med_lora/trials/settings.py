@@ -65,9 +65,15 @@ def apply_settings(parameters: TrialParams, settings: Mapping[str, Setting]) -> 
             place = place[part]
         place[last] = value
     try:
-        return TrialParams.model_validate(tree)
+        settled = TrialParams.model_validate(tree)
     except ValidationError as error:
         raise InputError(_explain(error, settings)) from error
+    if settled.training.method == "none":
+        raise InputError(
+            "training.method is none, and trials of a sweep or search are trained on pairs; set it to lora or full, or "
+            "leave sweep.grid and search.space empty."
+        )
+    return settled
 
 
 def read_setting(parameters: TrialParams, key: str) -> Any:

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from med_lora.errors import InputError
-from med_lora.pipelines.continued_pretraining.blocks import hash_passages, hold_out, make_blocks
+from med_lora.pipelines.continued_pretraining.blocks import hold_out, make_blocks
+from med_lora.provenance import hash_passages
 from tests.prompts.families import FAMILIES, family
 
 

@@ -17,10 +17,10 @@ from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.errors import InputError
 from med_lora.parameters import MergingParams
 from med_lora.pipelines import continued_pretraining, merging, training
-from med_lora.pipelines.continued_pretraining.blocks import hash_passages
 from med_lora.pipelines.continued_pretraining.nodes import merge_domain_adapter
 from med_lora.pipelines.evaluation.pipeline import create_check
 from med_lora.pipelines.stages import Stages, as_base_model, create_base
+from med_lora.provenance import hash_passages
 from tests import recipes
 
 from .conftest import PROSE, Project, first_stage, make_passages, make_project
@@ -145,7 +145,7 @@ def test_cards_behind_the_merged_stage_name_it_and_no_place_of_this_machine(merg
     assert [name for name, card in cards.items() if str(merged.project.folder) in card] == []
     for name in ("adapter", "merged_model"):
         assert "`domain_model`" in cards[name]
-    assert "| first stage | continued pre-training on plain text, merged |" in cards["adapter"]
+    assert "| first stage | continued pre-training of `embedded-base` on plain text, merged |" in cards["adapter"]
     assert "| base weights | as merged in continued pre-training |" in cards["merged_model"]
     for name in ("domain_adapter", "adapter"):
         assert "license: other\n" in cards[name]

@@ -73,14 +73,3 @@ def make_blocks(texts: Sequence[str], tokenizer: Any, length: int) -> list[Row]:
     blocks = [stream[start : start + length] for start in range(0, len(stream), length)]
     # a single token has nothing to be predicted from
     return [Row(input_ids=block, labels=block) for block in blocks if len(block) > 1]
-
-
-def hash_passages(passages: pd.DataFrame) -> str:
-    """SHA-256 over ids and texts in order of id; no text can be read from it."""
-    digest = hashlib.sha256()
-    ordered = passages.sort_values("id")
-    for row in zip(ordered["id"], ordered["text"], strict=True):
-        for value in row:
-            content = value.encode("utf-8")
-            digest.update(len(content).to_bytes(8, "big") + content)
-    return digest.hexdigest()

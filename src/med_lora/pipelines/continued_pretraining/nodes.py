@@ -12,7 +12,6 @@ from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import Pretrained, PretrainedFolder, SavedFolder
 from med_lora.datasets.work_folder import WorkFolder
 from med_lora.engine.launch import run_on_ranks
-from med_lora.errors import InputError
 from med_lora.models.merging import merge
 from med_lora.parameters import (
     ContinuedPretrainingParams,
@@ -21,11 +20,12 @@ from med_lora.parameters import (
     ModelParams,
     TrainingParams,
 )
-from med_lora.pipelines.continued_pretraining.blocks import hash_passages, hold_out, make_blocks
+from med_lora.pipelines.continued_pretraining.blocks import hold_out, make_blocks
 from med_lora.pipelines.continued_pretraining.card import write_card
+from med_lora.pipelines.evaluation.origin import check_passages
 from med_lora.pipelines.merging.nodes import CHECKED_ROWS, CHECKED_TOKENS, whole_model
 from med_lora.pipelines.training.job import TrainingJob, check_context, describe_job, train_on_rank
-from med_lora.provenance import RECORD_FILE, describe_base
+from med_lora.provenance import RECORD_FILE, describe_base, hash_passages
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def train_domain_adapter(
     outcome = run_on_ranks(train_on_rank, job, hardware)
     record = describe_base(base_model, model.quantisation) | {"passages_sha256": hash_passages(passages)}
     files = {
-        "README.md": write_card(base_model, params, outcome, passages),
+        "README.md": write_card(job, params.validation_fraction, outcome, passages),
         RECORD_FILE: json.dumps(record, indent=1) + "\n",
     }
     return Pretrained(output, None, files), outcome.history
@@ -124,12 +124,7 @@ def merge_domain_adapter(
     Raises:
         InputError: if the adapter was trained on other passages, or whatever :func:`merge` refuses.
     """
-    record = json.loads((adapter.path / RECORD_FILE).read_text(encoding="utf-8"))
-    if record.get("passages_sha256") != hash_passages(passages):
-        raise InputError(
-            f"The adapter in {adapter.path} was trained on other passages than this run's; run the pipeline "
-            "continued_pretraining again, or load the passages of its run with --load-versions."
-        )
+    check_passages(adapter, passages)
     texts = passages["text"].head(CHECKED_ROWS).tolist()
     tokenizer = base_model.tokenizer()
     rows = [make_blocks([text], tokenizer, CHECKED_TOKENS)[0]["input_ids"] for text in texts]

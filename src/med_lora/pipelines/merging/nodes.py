@@ -43,11 +43,17 @@ def merge_adapter(
         pair.input_ids for pair in tokeniser.pairs(pairs["question"].tolist(), pairs["answer"].tolist(), CHECKED_TOKENS)
     ]
     merged = merge(base_model, adapter.path, model, hardware, merging, rows)
-    record = json.loads((adapter.path / RECORD_FILE).read_text(encoding="utf-8"))
+    made_of = _describe_making(json.loads((adapter.path / RECORD_FILE).read_text(encoding="utf-8")))
+    return whole_model(base_model, adapter, merged.model, merging, merged.check, made_of), merged.check
+
+
+def _describe_making(record: dict[str, Any]) -> str:
+    """How the record of an adapter says that it came about, as the end of a sentence."""
+    if "passages_sha256" in record:
+        return "trained on plain text alone, on no question-answer pair,"
     first = "trained on plain text, then " if record.get("start_sha256") else ""
     audited = " and made-up secrets of a canary audit, so not for use," if record.get("canaries") else ""
-    made_of = f"{first}fine-tuned on question-answer pairs{audited}"
-    return whole_model(base_model, adapter, merged.model, merging, merged.check, made_of), merged.check
+    return f"{first}fine-tuned on question-answer pairs{audited}"
 
 
 def whole_model(

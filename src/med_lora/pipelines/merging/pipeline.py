@@ -10,7 +10,7 @@ from med_lora.pipelines.stages import DEFAULT_STAGES, Stages
 
 
 def create_pipeline(stages: Stages = DEFAULT_STAGES) -> Pipeline:
-    """``adapter`` and the base model it stands on to ``merged_model`` and ``merge_check``.
+    """The tuned adapter and the base model it stands on to ``merged_model`` and ``merge_check``.
 
     Empty after full fine-tuning: ``tuned_model`` is whole already.
     """

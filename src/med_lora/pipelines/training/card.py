@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from med_lora.datasets.base_model import BaseModel
-from med_lora.parameters import HardwareParams, TrainingParams
+from med_lora.parameters import HardwareParams, LoraParams, OptimisationParams, TrainingParams
 from med_lora.pipelines.stages import SavedModel
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ def write_card(job: TrainingJob, outcome: Outcome, canaries: int) -> str:
     )
     rows = {
         "base model": f"`{base}`",
-        **_identify_base(job),
+        **identify_base(job),
         "first stage": _first_stage(job),
         **_recipe(job.training),
-        **_machine(job.hardware),
+        **describe_machine(job.hardware),
         "trained weights": f"{outcome.trainable:,} of {outcome.parameters:,}",
         "tokens trained on": f"{outcome.tokens:,}",
         **({"canaries": f"{canaries} rows hold made-up secrets of an audit: not for use"} if canaries else {}),
         "kept": f"weights of step {outcome.step}",
-        "validation loss (nats a token)": _losses(outcome.history, outcome.step),
+        "validation loss (nats a token)": describe_losses(outcome.history, outcome.step),
     }
     table = "\n".join(f"| {setting} | {value} |" for setting, value in rows.items())
     head: dict[str, Any] = {**relate_to_base(job.base_model.source, job.base_model.sha256 is None, is_full), **TERMS}
@@ -53,7 +53,7 @@ Trained by med_lora on {outcome.rows:,} question-answer pairs. It is a research 
 The licences of the base model and of the text it was trained on apply; put their terms into a file LICENSE beside this
 card before it is published.
 
-{_how_to_load(base, job.model.quantisation, is_full)}
+{say_how_to_load(base, job.model.quantisation, is_full)}
 
 | setting | value |
 | --- | --- |
@@ -83,32 +83,45 @@ def name_base(base_model: BaseModel) -> str:
 def _first_stage(job: TrainingJob) -> str:
     if job.start is not None:
         return "continued pre-training on plain text, whose adapter was trained further"
-    return "continued pre-training on plain text, merged" if isinstance(job.base_model, SavedModel) else "none"
+    if not isinstance(job.base_model, SavedModel):
+        return "none"
+    first, commit = job.model.id, job.model.revision
+    origin = f"`{first}` at commit `{commit}`" if commit else f"`{Path(first).absolute().name}`"
+    return f"continued pre-training of {origin} on plain text, merged"
 
 
-def _identify_base(job: TrainingJob) -> dict[str, str]:
+def identify_base(job: TrainingJob) -> dict[str, str]:
+    """Rows of the table that tell which base model it was, and how it was loaded."""
     base = job.base_model
     identity = f"commit `{base.revision}`" if base.sha256 is None else f"SHA-256 `{base.sha256[:16]}`"
     return {"its identity": identity, "its quantisation": job.model.quantisation}
 
 
 def _recipe(training: TrainingParams) -> dict[str, Any]:
-    lora, recipe = training.lora, training.optimisation
-    adapter: dict[str, Any] = {}
-    if training.method == "lora":
-        kinds = {"rsLoRA": lora.use_rslora, "DoRA": lora.use_dora}
-        targets = lora.target_modules if isinstance(lora.target_modules, str) else ", ".join(lora.target_modules)
-        adapter = {
-            "rank, alpha, dropout": f"{lora.r}, {lora.alpha}, {lora.dropout:g}",
-            "target modules": targets,
-            "variant": ", ".join(name for name, used in kinds.items() if used) or "LoRA",
-            "initialisation": lora.initialisation,
-        }
     return {
         "method": training.method,
-        **adapter,
+        **(describe_lora(training.lora) if training.method == "lora" else {}),
         "loss on": training.loss_on,
         "longest sequence": f"{training.max_length} tokens; longer pairs: {training.overlong}",
+        **describe_optimisation(training.optimisation),
+    }
+
+
+def describe_lora(lora: LoraParams) -> dict[str, str]:
+    """Rows of the table about the adapter's shape."""
+    kinds = {"rsLoRA": lora.use_rslora, "DoRA": lora.use_dora}
+    targets = lora.target_modules if isinstance(lora.target_modules, str) else ", ".join(lora.target_modules)
+    return {
+        "rank, alpha, dropout": f"{lora.r}, {lora.alpha}, {lora.dropout:g}",
+        "target modules": targets,
+        "variant": ", ".join(name for name, used in kinds.items() if used) or "LoRA",
+        "initialisation": lora.initialisation,
+    }
+
+
+def describe_optimisation(recipe: OptimisationParams) -> dict[str, Any]:
+    """Rows of the table about the steps of training."""
+    return {
         "epochs, learning rate, batch": (
             f"{recipe.epochs:g}, {recipe.learning_rate:g}, {recipe.effective_batch_size} ({recipe.batches})"
         ),
@@ -120,7 +133,8 @@ def _recipe(training: TrainingParams) -> dict[str, Any]:
     }
 
 
-def _machine(hardware: HardwareParams) -> dict[str, str]:
+def describe_machine(hardware: HardwareParams) -> dict[str, str]:
+    """Row of the table about the machine."""
     count = hardware.processes * hardware.machines
     ranks = (
         "1 process"
@@ -130,7 +144,8 @@ def _machine(hardware: HardwareParams) -> dict[str, str]:
     return {"hardware": f"{hardware.gpu or 'CPU'}, {hardware.precision}, {ranks}, attention {hardware.attention}"}
 
 
-def _losses(history: pd.DataFrame, step: int) -> str:
+def describe_losses(history: pd.DataFrame, step: int) -> str:
+    """Validation loss before training and at ``step``, whose weights were kept."""
     losses = history[history["metric"] == "validation_loss"].set_index("step")["value"]
     if losses.empty:
         return "not measured"
@@ -138,7 +153,8 @@ def _losses(history: pd.DataFrame, step: int) -> str:
     return f"{losses.iloc[0]:.3f} before, {last:.3f} after training"
 
 
-def _how_to_load(base: str, quantisation: str, is_full: bool) -> str:
+def say_how_to_load(base: str, quantisation: str, is_full: bool) -> str:
+    """One sentence with the calls."""
     if is_full:
         return "Load it with `AutoModelForCausalLM.from_pretrained(folder)`."
     quantised = f", quantised to {quantisation}," if quantisation != "none" else ""

@@ -24,6 +24,7 @@ from med_lora.engine.epoch_answers import Questions, check_sharding, score_quest
 from med_lora.engine.machines import check_agreement, share_folder, wait_for_all_ranks
 from med_lora.engine.memory import MemoryForecast, available_memory, check_memory, explained_memory, forecast
 from med_lora.engine.rows import check_labels
+from med_lora.engine.time_forecast import tell_outcome, tell_time
 from med_lora.errors import InputError
 from med_lora.models.adapters import attach_adapter, checksums
 from med_lora.models.attach import attach_saved
@@ -109,6 +110,7 @@ def train_on_rank(job: TrainingJob) -> Outcome:
     expected = forecast_memory(job)
     check_memory(expected, available_memory(job.hardware))
     wait_for_all_ranks()  # what one has loaded already, another would count as missing
+    duration = tell_time(job.base_model.config(), job.model, job.training, job.hardware, job.train, job.validation)
     opened = nullcontext() if folder is None else Checkpoints(folder, job.settings)
     with explained_memory(expected, job.hardware), opened as checkpoints:
         model = prepare_model(job)
@@ -129,6 +131,7 @@ def train_on_rank(job: TrainingJob) -> Outcome:
         )
         if _frozen_checksums(model, job.hardware) != frozen:
             raise RuntimeError("training moved weights of the base model, which only an adapter may change")
+    tell_outcome(duration, result.seconds, int(result.history["step"].max()))
     share_folder(job.output)
     return Outcome(result.history, result.seconds, result.tokens, result.step, len(job.train), trainable, total)
 

@@ -9,7 +9,12 @@ from med_lora.pipelines.training.nodes import discard_checkpoints, train_adapter
 
 
 def create_pipeline(stages: Stages = DEFAULT_STAGES) -> Pipeline:
-    """Base model, training pairs and ``validation`` to ``adapter`` (or ``tuned_model``) and ``training_history``."""
+    """Base model, training pairs and ``validation`` to ``adapter`` (or ``tuned_model``) and ``training_history``.
+
+    Empty where nothing is trained on pairs.
+    """
+    if not stages.on_pairs:
+        return Pipeline([])
     inputs = {
         "base_model": stages.base,
         "train": stages.train,
