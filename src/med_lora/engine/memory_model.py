@@ -25,7 +25,7 @@ def build_on_meta(config: Any, model: ModelParams, training: TrainingParams, har
 
     lora = training.method == "lora"
     dtype = weights_dtype(hardware, "training", frozen=lora)
-    with torch.device("meta"), _quiet():
+    with torch.device("meta"), quiet_adapters():
         built = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
             config, dtype=dtype, **_attention(hardware)
         )
@@ -104,7 +104,7 @@ def _multiply(x: Any, outputs: int, keeps_input: bool) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_adapters() -> Iterator[None]:
     """Attaching the adapter tells its size, which the run itself will tell."""
     adapters = logging.getLogger("med_lora.models.adapters")
     level = adapters.level
