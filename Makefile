@@ -6,7 +6,7 @@ CHOSEN = $(if $(ENV),--env=$(ENV)) $(if $(EXPERIMENT),--params=experiment=$(EXPE
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check slow drill power latency ask viz runs verify-run lineage lock embedded-base clean
+.PHONY: help run rehearse test lint check slow drill power latency ask viz runs verify-run lineage lock embedded-base clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
@@ -19,6 +19,9 @@ $(READY): requirements.lock pyproject.toml
 
 run: $(READY)    ## install, then run the embedded experiment to its report
 	$(BIN)/kedro run
+
+rehearse: $(READY)  ## a study's whole path in minutes, with a small stand-in of its model (make rehearse STUDY=medidialogue)
+	$(BIN)/python -m med_lora rehearse $(STUDY)
 
 test: $(READY)   ## install, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -1,4 +1,4 @@
-"""``python -m med_lora``: what is done with a finished run by hand. Runs themselves are ``kedro run``."""
+"""``python -m med_lora``: rehearsals, and what is done with a finished run by hand. Runs are ``kedro run``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from med_lora.ask.command import ask
 from med_lora.lineage.command import lineage
+from med_lora.rehearsal.command import rehearse
 from med_lora.runs.command import runs
 
 
@@ -16,6 +17,7 @@ def main() -> None:
 
 main.add_command(ask)
 main.add_command(lineage)
+main.add_command(rehearse)
 main.add_command(runs)
 
 if __name__ == "__main__":

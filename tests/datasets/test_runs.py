@@ -44,6 +44,21 @@ def test_runs_are_selected_by_name_id_or_beginning(project: Path) -> None:
     assert load(project, f"2026-11-20  {SECOND}") == [FIRST, SECOND]
 
 
+def test_a_rehearsal_is_compared_only_if_it_is_named(project: Path) -> None:
+    rehearsal = make_run(project, "2026-11-22T04.00.00.000Z", changes={"rehearsal_of": "medlms_distilgpt2"})
+    found = RunsDataset(filepath=str(project / "runs")).load()
+    assert [run.id for run in found.runs] == [FIRST, SECOND]
+    assert found.left_out == [(rehearsal, "is a rehearsal of medlms_distilgpt2, which comparison.runs has to name")]
+    assert load(project, f"second {rehearsal}") == [SECOND, rehearsal]
+
+
+def test_tuned_weights_and_losses_are_those_that_the_last_stage_left(project: Path) -> None:
+    alone = make_run(project, "2026-11-22T04.00.00.000Z", changes={"training.method": "none"})
+    found = {run.id: run for run in RunsDataset(filepath=str(project / "runs")).load().runs}
+    assert (found[alone].tuned, found[alone].history) == ("domain_adapter", "domain_history")
+    assert (found[FIRST].tuned, found[FIRST].history) == ("adapter", "training_history")
+
+
 @pytest.mark.parametrize("selected", ["third", "2026-11"])
 def test_a_selection_that_names_no_one_run_is_refused(project: Path, selected: str) -> None:
     with pytest.raises(InputError, match=selected):

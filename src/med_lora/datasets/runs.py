@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # Without these a run has nothing that can be compared.
 NEEDED = ("scores", "metrics")
-TUNED = ("adapter", "tuned_model")
+# What the last stage of a training left, by training.method.
+TUNED = {"lora": "adapter", "full": "tuned_model", "none": "domain_adapter"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,16 @@ class FinishedRun:
     def training_manifest(self) -> dict[str, Any]:
         """The manifest of the run that trained what this one measured."""
         return (self.trained_by or self.run).manifest
+
+    @property
+    def tuned(self) -> str:
+        """Name of the artifact with the tuned weights."""
+        return _name_tuned(self.run)
+
+    @property
+    def history(self) -> str:
+        """Name of the artifact with the losses of the training that left these weights."""
+        return "domain_history" if self.tuned == "domain_adapter" else "training_history"
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The record of an artifact, as ``Run.entry`` finds it."""
@@ -141,7 +152,7 @@ class RunsDataset(AbstractDataset[Never, FinishedRuns]):
         Args:
             filepath: folder with one folder a run; what the manifests name lies beside it.
             selected: names, ids or beginnings of ids, with white space between; empty for every finished run that has
-                scores.
+                scores, rehearsals aside.
             metadata: ignored here; read by kedro-viz and other plugins.
         """
         self._folder = Path(filepath)
@@ -166,7 +177,7 @@ class RunsDataset(AbstractDataset[Never, FinishedRuns]):
             if chosen and run.id not in chosen:
                 continue
             finished = FinishedRun(run, self._folder.parent, _find_trainer(run, known))
-            reason = _find_obstacle(finished)
+            reason = _find_obstacle(finished) or ("" if chosen else _state_rehearsal(run))
             if not reason:
                 runs.append(finished)
             elif chosen:
@@ -175,8 +186,8 @@ class RunsDataset(AbstractDataset[Never, FinishedRuns]):
                 left_out.append((run.id, reason))
         if not runs:
             raise DatasetInputError(
-                f"No run in {self._folder} can be compared ({len(left_out)} of them lack something); finish one with "
-                "the pipeline evaluation."
+                f"No run in {self._folder} can be compared ({len(left_out)} of them lack something, or are "
+                "rehearsals); finish one with the pipeline evaluation."
             )
         return FinishedRuns(runs, left_out)
 
@@ -195,6 +206,12 @@ class RunsDataset(AbstractDataset[Never, FinishedRuns]):
         return {"filepath": self._folder, "selected": self._selected}
 
 
+def _state_rehearsal(run: Run) -> str:
+    """Why a run that nobody has chosen is no result, as the end of a sentence; "" if it is one."""
+    rehearsed = run.manifest["parameters"].get("rehearsal_of")
+    return f"is a rehearsal of {rehearsed}, which comparison.runs has to name" if rehearsed else ""
+
+
 def _sha256(run: Run, name: str) -> str:
     entry = run.entry(name)
     return str((entry and entry["sha256"]) or "")
@@ -202,8 +219,13 @@ def _sha256(run: Run, name: str) -> str:
 
 def _find_trainer(run: Run, known: Sequence[Run]) -> Run | None:
     """The run that wrote the tuned weights which ``run`` read."""
-    read = [entry for entry in run.manifest["inputs"] if entry["dataset"] in TUNED]
+    read = [entry for entry in run.manifest["inputs"] if entry["dataset"] == _name_tuned(run)]
     return next((other for entry in read for other in known if other.id == entry.get("run")), None)
+
+
+def _name_tuned(run: Run) -> str:
+    training = run.manifest["parameters"].get("training") or {}  # none where a run failed before it had read them
+    return TUNED[training.get("method", "lora")]
 
 
 def _find_obstacle(run: FinishedRun) -> str:

@@ -114,6 +114,7 @@ def compare_runs(project: Path, *wanted: str, mlflow: bool = False, **changes: A
 
 def _make_parameters(changes: dict[str, Any]) -> dict[str, Any]:
     parameters: dict[str, Any] = {
+        "rehearsal_of": None,
         "hardware": recipes.hardware().model_dump(),
         "model": recipes.model_params(id="models/tiny-llama").model_dump(),
         "training": recipes.training().model_dump(),

@@ -49,7 +49,7 @@ def read_documents(filesystem: Any, path: str, place: str, encoding: str, corpus
             over 256 MiB of text.
     """
     numbers = count()
-    files = _files(filesystem, path, place)
+    files = list_documents(filesystem, path, place)
     is_one_book = len(files) > 1 and all(_NUMBERED_FILE.fullmatch(name) for _, name in files)
     for file, name in files:
         where = f"{place}/{name}" if name else place
@@ -66,8 +66,12 @@ def read_documents(filesystem: Any, path: str, place: str, encoding: str, corpus
         yield pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
 
-def _files(filesystem: Any, path: str, place: str) -> list[tuple[str, str]]:
-    """Path of each document, and its name below the folder (``""`` for the path itself)."""
+def list_documents(filesystem: Any, path: str, place: str) -> list[tuple[str, str]]:
+    """Path of each document that :func:`read_documents` reads, and its name below the folder (``""`` for ``path``).
+
+    Raises:
+        DatasetInputError: if there is none.
+    """
     endings = ", ".join(ENDINGS)
     if not filesystem.isdir(path):
         if not path.lower().endswith(ENDINGS):

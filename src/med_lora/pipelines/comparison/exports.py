@@ -35,7 +35,7 @@ def export_to_mlflow(runs: FinishedRuns, compared_runs: pd.DataFrame, run_means:
         for found in own.to_dict("records"):
             name = f"{found['arm']}_{found['metric']}"
             metrics |= {name: found["mean"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
-        trained = run.run.maker("training_history")
+        trained = run.run.maker(run.history)
         if trained:
             metrics["training_seconds"] = trained["seconds"]
         code = run.manifest["code"]

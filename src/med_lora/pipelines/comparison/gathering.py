@@ -73,8 +73,8 @@ def gather_histories(runs: FinishedRuns, compared_runs: pd.DataFrame) -> pd.Data
     parts = []
     for row in read_records(read_distinct(compared_runs)[["run", "label", "rank"]]):
         run = of_runs[str(row["run"])]
-        if run.is_there("training_history"):
-            history = run.artifact("training_history")
+        if run.is_there(run.history):
+            history = run.artifact(run.history)
             named = history["metric"].isin(_COURSE) | history["metric"].str.startswith("validation_")
             parts.append(history[named].assign(**row))
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.datasets.runs import TUNED, FinishedRun, FinishedRuns
+from med_lora.datasets.runs import FinishedRun, FinishedRuns
 from med_lora.pipelines.comparison.settings import BASE_WEIGHTS, find_differing, read_seeds, read_settings
 from med_lora.pipelines.comparison.tables import restore_texts
 
@@ -100,11 +100,11 @@ def read_distinct(compared_runs: pd.DataFrame) -> pd.DataFrame:
 
 def _describe(run: FinishedRun) -> dict[str, Any]:
     given = run.manifest["parameters"]
-    training = run.training_manifest["parameters"]["training"]
-    lora = training["method"] == "lora"
+    trained_with = run.training_manifest["parameters"]
+    method = trained_with["training"]["method"]
+    recipe = trained_with["continued_pretraining" if method == "none" else "training"]
     base = run.manifest["base_model"] or {}
-    trained = run.run.maker("training_history")
-    adapter = next((run.find(name) for name in TUNED if run.find(name)), None)
+    trained, weights = run.run.maker(run.history), run.find(run.tuned)
     energy = (run.manifest["energy"] or {}).get("joules")
     return {
         "run": run.id,
@@ -113,13 +113,13 @@ def _describe(run: FinishedRun) -> dict[str, Any]:
         "started": run.manifest["started"],
         "model": str(base.get("id") or given["model"]["id"]).rstrip("/").split("/")[-1],
         "quantisation": given["model"]["quantisation"],
-        "method": training["method"],
-        "rank": training["lora"]["r"] if lora else math.nan,
-        "epochs": training["optimisation"]["epochs"],
+        "method": "plain text alone" if method == "none" else method,
+        "rank": math.nan if method == "full" else recipe["lora"]["r"],
+        "epochs": recipe["optimisation"]["epochs"],
         "machine": run.manifest["machine"]["kind"],
         "train_seconds": trained["seconds"] if trained else math.nan,
         "joules": math.nan if energy is None else energy,
-        "training_run": "" if trained else str((adapter or {}).get("run") or "unknown"),
+        "training_run": "" if trained else str((weights or {}).get("run") or "unknown"),
         "note": "",
     }
 

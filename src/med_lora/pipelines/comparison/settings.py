@@ -27,6 +27,7 @@ _WITHOUT_EFFECT = (
     "training.optimisation.checkpoints",
 )
 TRAINING_PAIRS = "training pairs"  # by their hash: newer raw data change them where no parameter does
+TRAINING_PASSAGES = "passages"  # likewise, where continued pre-training took place
 BASE_WEIGHTS = "base weights"
 
 
@@ -35,7 +36,10 @@ def read_settings(run: FinishedRun) -> Settings:
     flat = _flatten_sections(run)
     settings = {key: value for key, value in flat.items() if not is_seed(key) and not key.startswith(_WITHOUT_EFFECT)}
     weights = (run.manifest["base_model"] or {}).get("sha256") or ""
-    return settings | {BASE_WEIGHTS: weights[:8], TRAINING_PAIRS: run.training_sha256("train")[:8]}
+    hashes = {BASE_WEIGHTS: weights[:8], TRAINING_PAIRS: run.training_sha256("train")[:8]}
+    if settings.get("continued_pretraining.enabled"):
+        hashes[TRAINING_PASSAGES] = run.training_sha256("passages")[:8]
+    return settings | hashes
 
 
 def read_seeds(run: FinishedRun) -> Settings:
