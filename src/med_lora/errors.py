@@ -10,8 +10,12 @@ class InputError(ValueError):
     """Configuration or data that the user has to mend.
 
     The message is one sentence that names the place (file, row, key) and the remedy, and never quotes record
-    text. A run that raises it ends with that sentence alone and exit code 1.
+    text. A run that raises it ends with that sentence alone and exit code 1, and a notebook's cell with it alone.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [str(self)]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 
-from med_lora.ask.project import Project
 from med_lora.config_loader import ExperimentConfigLoader
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.parameters import HardwareParams, ProjectParams, PromptParams, parse_parameters
+from med_lora.project import Project
 from tests import recipes
 from tests.conftest import ROOT
 from tests.pipelines.evaluation.conftest import (  # noqa: F401

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from med_lora.arms import ARMS
 from med_lora.ask.arms import Asker, Reply, open_asker
-from med_lora.ask.project import Project
 from med_lora.pipelines.retrieval.sources import select_passages
+from med_lora.project import Project
 from med_lora.retrieval.index import PassageIndex, build_index
 
 MakeProject = Callable[..., Project]

@@ -11,7 +11,6 @@ import pytest
 from med_lora.arms import ARMS
 from med_lora.ask.arms import MAX_QUESTION, Reply, Sources, check_question, describe_basis
 from med_lora.ask.models import open_models
-from med_lora.ask.project import Project
 from med_lora.datasets.base_model import BaseModel
 from med_lora.datasets.pretrained import PretrainedFolder
 from med_lora.datasets.work_folder import WorkFolder
@@ -20,6 +19,7 @@ from med_lora.models.session import ModelSession
 from med_lora.parameters.evaluation import DecodingParams
 from med_lora.pipelines.evaluation.answers.generation import generate_answers
 from med_lora.pipelines.retrieval.nodes import ground_questions, retrieve
+from med_lora.project import Project
 from med_lora.retrieval.context import ShownPassage
 from tests import recipes
 from tests.pipelines.evaluation.conftest import Table, write_record
@@ -184,7 +184,9 @@ def test_an_adapter_on_a_merged_first_stage_keeps_the_base_arm_bare(make_project
 
 
 def test_without_an_adapter_the_way_out_is_a_run(make_project: MakeProject) -> None:
-    with pytest.raises(InputError, match="The experiment embedded has no adapter yet; run `kedro run` first"):
+    with pytest.raises(
+        InputError, match="The experiment embedded has no adapter yet; run `kedro run --params=experiment=embedded`"
+    ):
         open_quietly(make_project({"adapter": None}), ["base", "tuned"])
 
 

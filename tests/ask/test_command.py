@@ -117,7 +117,7 @@ REFUSED = {
     "--params=training.lora.rr=4": "unknown parameter training.lora.rr; did you mean 'r'",
     "--env=a10": "did you mean 'a100'",
     "--params=model.id=data/06_models/nowhere": "data/06_models/nowhere is not a folder with a config.json",
-    "--arms=tuned": "The experiment embedded has no adapter yet; run `kedro run` first, with the same",
+    "--arms=tuned": "The experiment embedded has no adapter yet; run `kedro run --params=experiment=embedded`",
     "elsewhere": "There is no med_lora project in",
 }
 IN_TURN = """

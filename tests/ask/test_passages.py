@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from med_lora.ask.arms import Sources, open_asker
-from med_lora.ask.project import Project
 from med_lora.datasets.encoder import Encoder, EncoderDataset
 from med_lora.errors import InputError
+from med_lora.project import Project
 from med_lora.retrieval.index import PassageIndex
 from tests import recipes
 from tests.encoders import write_encoder

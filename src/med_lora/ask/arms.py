@@ -9,7 +9,6 @@ from typing import Literal
 from med_lora.arms import RAG_ARMS, model_of
 from med_lora.ask.models import AskedModel, open_models
 from med_lora.ask.passages import PassageFinder, open_passages
-from med_lora.ask.project import Project
 from med_lora.errors import InputError
 from med_lora.generation.room import prompt_room
 from med_lora.generation.stream import decode_answer, decode_part, stream
@@ -17,6 +16,7 @@ from med_lora.metrics.grounding import attribute
 from med_lora.parameters import PromptParams
 from med_lora.parameters.evaluation import DecodingParams
 from med_lora.pipelines.evaluation.answers.generation import MAX_NEW_TOKENS
+from med_lora.project import Project
 from med_lora.prompts import PairTokeniser, context_length, end_tokens
 from med_lora.retrieval.context import Grounded, ShownPassage, prompt_counter
 

@@ -69,10 +69,10 @@ def read_arms(given: str) -> tuple[str, ...]:
 
 
 def _open(env: str | None, params: str, arms: tuple[str, ...]) -> Asker:
-    from med_lora.ask.project import open_project
+    from med_lora.project import open_project, read_params
 
     click.echo("Loading the models.", err=True)
-    project = open_project(Path.cwd(), env, params)
+    project = open_project(Path.cwd(), env, read_params(params))
 
     from med_lora.ask.arms import open_asker
 

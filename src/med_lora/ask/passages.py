@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from med_lora.ask.project import Project
 from med_lora.datasets.encoder import MissingEncoderError
 from med_lora.errors import InputError
 from med_lora.parameters import RetrievalParams
 from med_lora.pipelines.data_engineering.sources import sources_of
 from med_lora.pipelines.retrieval.sources import select_passages
+from med_lora.project import Project
 from med_lora.retrieval.context import Grounded, ground
 from med_lora.retrieval.encoding import LoadedEncoder
 from med_lora.retrieval.index import OtherIndexError, Retriever, build_index, hash_passages, open_encoder
