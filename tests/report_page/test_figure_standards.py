@@ -14,6 +14,9 @@ import pytest
 from kedro_datasets.plotly import JSONDataset
 
 import med_lora
+from med_lora.inspection.corpora import draw_words
+from med_lora.inspection.figures import draw_answer_flags, draw_gains, draw_pair_losses
+from med_lora.inspection.pairs import compare_pairs, count_answers, list_losses
 from med_lora.parameters import EvaluationParams
 from med_lora.pipelines.benchmarks.figures import draw_benchmarks
 from med_lora.pipelines.data_report.figures import plot_leakage, plot_lengths, plot_outcomes, plot_question_types
@@ -48,6 +51,16 @@ def made() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Scores, comparison and controls."""
     scores = make_scores(1.0, cut=17)
     return (scores[0], *compare(scores, EVALUATION))
+
+
+def compared(scores: pd.DataFrame) -> pd.DataFrame:
+    traits = pd.DataFrame({"id": sorted({*scores["id"]}), "dimension": "source", "level": "medquad"})
+    return compare_pairs(scores, made()[1], traits, EVALUATION)
+
+
+def words() -> pd.DataFrame:
+    rows = [("train", corpus, 9, 20 + 3 * place) for corpus in ("medquad", "wikidoc") for place in range(9)]
+    return pd.DataFrame(rows, columns=["split", "corpus", "question", "answer"])
 
 
 def history() -> pd.DataFrame:
@@ -123,7 +136,7 @@ def histories() -> pd.DataFrame:
 
 SPACE = {"training.optimisation.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 FIGURES: dict[str, Callable[[], Any]] = {
-    "draw_loss_curve": lambda: report.draw_loss_curve(history()),
+    "draw_loss_curve": lambda: report.draw_loss_curve(history(), recipes.training()),
     "draw_learning_rate": lambda: report.draw_learning_rate(history()),
     "draw_epoch_scores": lambda: report.draw_epoch_scores(history()),
     "draw_perplexity": lambda: report.draw_perplexity(made()[1], EVALUATION),
@@ -143,9 +156,13 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "plot_lengths": lambda: plot_lengths(lengths(), recipes.training()),
     "plot_question_types": lambda: plot_question_types(types("a", "b"), types("a"), types("")),
     "plot_leakage": lambda: plot_leakage(leakage()),
+    "draw_words": lambda: draw_words(words()),
+    "draw_gains": lambda: draw_gains(compared(made()[0]), "rougeL"),
+    "draw_pair_losses": lambda: draw_pair_losses(list_losses(made()[0])),
+    "draw_answer_flags": lambda: draw_answer_flags(count_answers(made()[0])),
 }
 SHUFFLED: dict[str, Callable[[int], Any]] = {
-    "draw_loss_curve": lambda seed: report.draw_loss_curve(shuffle(history(), seed)),
+    "draw_loss_curve": lambda seed: report.draw_loss_curve(shuffle(history(), seed), recipes.training()),
     "draw_learning_rate": lambda seed: report.draw_learning_rate(shuffle(history(), seed)),
     "draw_epoch_scores": lambda seed: report.draw_epoch_scores(shuffle(history(), seed)),
     "draw_scores": lambda seed: report.draw_scores(made()[1], shuffle(made()[2], seed), EVALUATION),
@@ -154,6 +171,10 @@ SHUFFLED: dict[str, Callable[[int], Any]] = {
         shuffle(made()[0], seed), made()[1], EVALUATION
     ),
     "draw_latency": lambda seed: draw_latency(shuffle(make_latency(), seed)),
+    "draw_words": lambda seed: draw_words(shuffle(words(), seed)),
+    "draw_gains": lambda seed: draw_gains(compared(shuffle(made()[0], seed)), "rougeL"),
+    "draw_pair_losses": lambda seed: draw_pair_losses(list_losses(shuffle(made()[0], seed))),
+    "draw_answer_flags": lambda seed: draw_answer_flags(count_answers(shuffle(made()[0], seed))),
 }
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 DRAWING_SCRIPT = """
 const draw = (holder) => {
@@ -59,19 +62,10 @@ def render_page(
         filters: of the template, by name.
         values: what the template puts in, by name.
     """
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    loader = ChoiceLoader([PackageLoader(name, package_path="") for name in (package, __package__)])
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=show_controls,
-    )
+    environment = _make_environment(package, __package__)
     environment.filters |= filters
     scripts = {"library": get_plotlyjs(), "drawing": DRAWING_SCRIPT}
     return environment.get_template(template).render(
@@ -79,7 +73,48 @@ def render_page(
         figures={name: embed_figure(figure) for name, figure in figures.items()},
         # plotly escapes what could end a script element; plotly.js and the drawing script are not data
         scripts={name: Markup(script) for name, script in scripts.items()},
-        script_hashes=[hash_script(script) for script in scripts.values()],
+        # plotly sets styles of its own, and makes the pictures that are downloaded
+        policy=Markup(write_policy([*scripts.values()], "'unsafe-inline'", "data: blob:")),
+    )
+
+
+def render_small_page(package: str, name: str, values: Mapping[str, Any], *more: str) -> tuple[str, str]:
+    """A page without figures as one HTML document, and its Content-Security-Policy.
+
+    Args:
+        package: package in which ``<name>.html.j2``, ``<name>.css.j2`` and ``<name>.js.j2`` lie. The first takes the
+            others as ``style`` and ``script``, into which nothing is put, and may take ``policy``.
+        name: of the templates.
+        values: what the first puts in, by name; escaped unless it is ``Markup``.
+        more: further directives of the policy.
+    """
+    from markupsafe import Markup
+
+    environment = _make_environment(package)
+    style, script = (environment.get_template(f"{name}.{kind}.j2").render() for kind in ("css", "js"))
+    policy = write_policy([script], f"'{hash_script(style)}'", "data:", *more)
+    template = environment.get_template(f"{name}.html.j2")
+    return template.render(**values, style=Markup(style), script=Markup(script), policy=Markup(policy)), policy
+
+
+def write_policy(scripts: Sequence[str], styles: str, images: str, *more: str) -> str:
+    """A Content-Security-Policy under which only these inline scripts run, and nothing is asked of any host."""
+    allowed = " ".join(f"'{hash_script(script)}'" for script in scripts)
+    rules = (f"script-src {allowed}", f"style-src {styles}", *more, f"img-src {images}")
+    return "; ".join(("default-src 'none'", *rules, "base-uri 'none'", "form-action 'none'"))
+
+
+def _make_environment(*packages: str) -> Environment:
+    """Templates of some packages; what is put into them is escaped, and a value that is missing is an error."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(name, package_path="") for name in packages]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=show_controls,
     )
 
 

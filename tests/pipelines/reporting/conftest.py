@@ -12,13 +12,12 @@ import pytest
 
 from med_lora.metrics.definition import Metric, tabulate_metrics
 from med_lora.parameters import (
-    CleaningParams,
-    DeduplicationParams,
+    ContinuedPretrainingParams,
     EvaluationParams,
+    LatencyParams,
     PromptParams,
     ReportingParams,
     ScreeningParams,
-    SplitParams,
 )
 from med_lora.pipelines.evaluation.comparison.arms import compare_arms
 from tests import recipes
@@ -235,9 +234,9 @@ def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
             epochs=4, learning_rate=3e-3, effective_batch_size=16, evaluations=8, seed=20240501
         ),
     )
-    screening: dict[str, Any] = dict.fromkeys(ScreeningParams.model_fields, "mask") | {"presidio": False}
     return {
         "params:experiment": "embedded",
+        "params:rehearsal_of": None,
         "params:description": "Does LoRA on a few hundred medical pairs help a small general-English model?",
         "params:model": recipes.model_params(),
         "params:prompt": PromptParams(template="plain", system=None),
@@ -245,11 +244,28 @@ def parameters(evaluation: EvaluationParams) -> dict[str, Any]:
             "genmedgpt": {"layout": "alpaca", "title": "GenMedGPT-5k", "licence": "Apache-2.0", "files": "a.json"},
             "medquad": {"layout": "medquad", "title": "MedQuAD", "licence": "CC-BY-4.0", "files": "b.zip"},
         },
-        "params:data_engineering.cleaning": CleaningParams(min_answer_words=5, max_answer_words=400, language="en"),
-        "params:data_engineering.screening": ScreeningParams(**screening),
-        "params:data_engineering.deduplication": DeduplicationParams(near_jaccard=0.5, permutations=128),
-        "params:data_engineering.split": SplitParams(mode="group", train=None, validation=40, test=60, seed=20240501),
+        "params:data_engineering": {
+            "corpora": ["genmedgpt", "medquad"],
+            "cleaning": {"min_answer_words": 5, "max_answer_words": 400, "language": "en"},
+            "screening": dict.fromkeys(ScreeningParams.model_fields, "mask") | {"presidio": False},
+            "deduplication": {"near_jaccard": 0.5, "permutations": 128},
+            "passages": {"tokens": 128, "overlap": 16},
+            "question_generation": None,
+            "split": {"mode": "group", "train": None, "validation": 40, "test": 60, "seed": 20240501},
+            **{"allow_licences": [], "benchmarks": [], "benchmark_overlap": "remove", "report_examples": 3},
+        },
+        "params:retrieval": recipes.retrieval(enabled=False),
+        "params:judge": recipes.judge(enabled=False),
+        "params:latency": LatencyParams(enabled=False, questions=20, warmup=2, new_tokens=64),
         "params:training": training,
+        "params:continued_pretraining": ContinuedPretrainingParams(
+            enabled=False,
+            block_length=64,
+            validation_fraction=0.1,
+            handover="adapter",
+            lora=training.lora,
+            optimisation=training.optimisation,
+        ),
         "params:evaluation": evaluation,
         "params:canaries": recipes.canaries(),
         "params:reporting": ReportingParams(examples=4),
@@ -291,6 +307,7 @@ def inputs(
         "as_published": as_published,
         "training_history": training_history,
         "row_outcomes": row_outcomes,
+        "data_summary": {"generator": None, "passages": []},
         "train": range(338),
         "validation": range(40),
         "test": test_split,

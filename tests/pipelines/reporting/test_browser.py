@@ -262,7 +262,7 @@ def test_paper_holds_what_is_folded_but_for_what_fills_pages(
     assert all(folded in text for folded in ("Who made it?", "transformers", "train adapter", "Figure 1"))
     assert not any(bulk in text for bulk in ("training.lora.r", "nrefs:1"))
     assert "Every control in every metric (folded: on screen and in results.csv)" in text
-    assert "shape training and comparison (folded: on screen and in the run's manifest.json)" in text
+    assert "answers and comparison (folded: on screen and in the run's manifest.json)" in text
     assert ("The figures need JavaScript" in text) is not scripts
 
 

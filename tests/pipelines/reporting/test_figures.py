@@ -19,6 +19,7 @@ from med_lora.pipelines.reporting.figures import (
 )
 from med_lora.report_page.figures import ARM_STYLES
 from med_lora.report_page.wording import title
+from tests import recipes
 
 
 def axis_titles(figure: Any) -> tuple[str, str]:
@@ -26,29 +27,35 @@ def axis_titles(figure: Any) -> tuple[str, str]:
 
 
 def test_loss_curve_holds_every_loss(training_history: pd.DataFrame) -> None:
-    figure = draw_loss_curve(training_history)
+    figure = draw_loss_curve(training_history, recipes.training())
     assert len(figure.data) == 2
     for trace, metric in zip(figure.data, ("train_loss", "validation_loss"), strict=True):
         rows = training_history[training_history["metric"] == metric]
         assert list(trace.x) == list(rows["step"])
         assert list(trace.y) == list(rows["value"])
     assert figure.data[1].mode == "lines+markers"
-    assert axis_titles(figure) == ("optimiser step (number)", "loss (nats per answer token)")
+    assert axis_titles(figure) == ("optimiser step (number)", "loss (nats per counted token)")
     assert figure.layout.title.subtitle.text == "n = 72 optimiser steps, 9 validations"
-    assert "4.900 nats per answer token at step 0" in figure.layout.meta["caption"]
+    assert "4.900 nats per counted token at step 0" in figure.layout.meta["caption"]
 
 
 def test_loss_curve_without_validation_says_so(training_history: pd.DataFrame) -> None:
-    figure = draw_loss_curve(training_history[training_history["metric"] == "train_loss"])
+    figure = draw_loss_curve(training_history[training_history["metric"] == "train_loss"], recipes.training())
     assert [trace.name for trace in figure.data] == ["training, one batch"]
     assert figure.layout.meta["caption"] == "No validation loss was taken."
+
+
+def test_losses_of_passages_are_named_so(training_history: pd.DataFrame) -> None:
+    figure = draw_loss_curve(training_history, recipes.training(method="none"))
+    assert figure.data[1].name == "validation, held-out passages"
+    assert figure.layout.meta["caption"].startswith("Validation loss of held-out passages: 4.900")
 
 
 def test_long_trainings_are_drawn_as_means_of_steps_in_a_row() -> None:
     steps = range(1, 5003)
     rows = [(step, metric, float(step)) for step in steps for metric in ("train_loss", "learning_rate")]
     history = pd.DataFrame(rows, columns=["step", "metric", "value"])
-    loss, rate = draw_loss_curve(history), draw_learning_rate(history)
+    loss, rate = draw_loss_curve(history, recipes.training()), draw_learning_rate(history)
     (curve,) = loss.data
     assert curve.name == "training, means of 3 batches"
     assert (curve.x[0], curve.y[0]) == (2.0, 2.0)

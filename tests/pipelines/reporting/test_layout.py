@@ -70,7 +70,7 @@ def test_a_figure_that_the_report_does_not_know_is_shown_and_an_empty_one_is_not
 def test_a_study_stands_after_the_controls_and_is_linked(inputs: dict[str, Any]) -> None:
     study: dict[str, Any] = {"title": "A study <b>", "citation": "Anybody 2024", "system": "", "judge_note": ""}
     study |= {name: [] for name in ("impossible", "differences", "settings", "comparison", "columns", "rows")}
-    study |= {"faults": ["It has no control."]}
+    study |= {"faults": ["It has no control."], "is_rehearsal": False}
     html = make_report(inputs, study=study)
     assert '<a href="#section-study">' in html
     places = [html.index(f'id="section-{name}"') for name in ("controls", "study", "figures")]

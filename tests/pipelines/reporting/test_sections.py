@@ -8,11 +8,14 @@ import pandas as pd
 import pytest
 
 from med_lora.parameters import CorpusParams, EvaluationParams, LoraParams, PromptParams, ReportingParams
+from med_lora.pipelines.reporting.pipeline import SHOWN_SETTINGS
 from med_lora.pipelines.reporting.sections import choose_examples, describe_data, describe_settings, flatten_settings
 from tests import recipes
 
 from .conftest import PAIRS, Table, make_answers
 from .texts import BASE, TUNED
+
+SUMMARY: dict[str, Any] = {"generator": None, "passages": []}
 
 
 def choose(test: Table, evaluation: EvaluationParams, examples: int = 4) -> pd.DataFrame:
@@ -51,7 +54,8 @@ def test_data_names_titles_licences_and_reasons(
     corpora = parameters["params:corpora"]
     if typed:
         corpora = {name: CorpusParams.model_validate(values) for name, values in corpora.items()}
-    described = describe_data(row_outcomes, range(300), range(40), range(60), corpora)
+    stages = [parameters[f"params:{name}"] for name in ("training", "continued_pretraining")]
+    described = describe_data(row_outcomes, range(300), range(40), range(60), corpora, SUMMARY, *stages)
     assert described == {
         "corpora": [
             {
@@ -62,18 +66,58 @@ def test_data_names_titles_licences_and_reasons(
             {"title": "MedQuAD", "licence": "CC-BY-4.0", "read": 57, "kept": 57, "rejected": [], "screened": []},
         ],
         "splits": {"train": 300, "validation": 40, "test": 60},
+        **{"on_pairs": True, "passages": 0, "recall": ""},
     }
 
 
-def given(parameters: dict[str, Any]) -> list[Any]:
+def given(parameters: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``describe_settings``."""
-    of_data = [f"data_engineering.{name}" for name in ("cleaning", "screening", "deduplication", "split")]
-    names = ["description", "model", "prompt", *of_data, "training", "evaluation", "hardware"]
-    return [parameters[f"params:{name}"] for name in names]
+    return {name: parameters[f"params:{name}"] for name in SHOWN_SETTINGS}
+
+
+def with_stages(parameters: dict[str, Any], method: str) -> dict[str, Any]:
+    """``parameters`` with continued pre-training, and ``method`` after it."""
+    training, first = parameters["params:training"], parameters["params:continued_pretraining"]
+    return parameters | {
+        "params:training": training.model_copy(update={"method": method}),
+        "params:continued_pretraining": first.model_copy(update={"enabled": True}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "generator", "recall"),
+    [
+        (
+            "none",
+            "writer",
+            "The tuned model saw none of the pairs, but it read the passages that test pairs were written",
+        ),
+        (
+            "none",
+            None,
+            "The tuned model saw none of the pairs, but it read the passages; where test pairs stand in their",
+        ),
+        (
+            "lora",
+            "writer",
+            "Continued pre-training read the passages that test pairs were written from, so that scores",
+        ),
+    ],
+)
+def test_data_say_that_the_text_behind_test_pairs_was_read(
+    row_outcomes: pd.DataFrame, parameters: dict[str, Any], method: str, generator: str | None, recall: str
+) -> None:
+    given = with_stages(parameters, method)
+    summary = {"generator": generator, "passages": [{"passages": 1200}, {"passages": 34}]}
+    stages = [given[f"params:{name}"] for name in ("corpora", "training", "continued_pretraining")]
+    described = describe_data(row_outcomes, [], [], [], stages[0], summary, *stages[1:])
+    assert described["recall"].startswith(recall)
+    assert described["on_pairs"] == (method == "lora")
+    assert described["passages"] == 1234
 
 
 def test_settings_list_every_field_with_its_meaning(parameters: dict[str, Any]) -> None:
-    settings = describe_settings(*given(parameters))
+    settings = describe_settings(**given(parameters))
     rows = {key: (value, meaning) for key, value, meaning in settings["rows"]}
     assert settings["description"] == parameters["params:description"]
     assert rows["model.id"][0] == "data/06_models/embedded-base"
@@ -91,8 +135,60 @@ def test_named_target_modules_are_listed(parameters: dict[str, Any]) -> None:
     named = training.model_copy(
         update={"lora": training.lora.model_copy(update={"target_modules": ["q_proj", "v_proj"]})}
     )
-    settings = describe_settings(*given({**parameters, "params:training": named}))
+    settings = describe_settings(**given({**parameters, "params:training": named}))
     assert ("training.lora.target_modules", "q_proj, v_proj") in [row[:2] for row in settings["rows"]]
+
+
+def test_settings_of_passages_alone_leave_out_the_recipe_for_pairs(parameters: dict[str, Any]) -> None:
+    assert not any("continued_pretraining" in row[0] for row in describe_settings(**given(parameters))["rows"])
+    shown = describe_settings(**given(with_stages(parameters, "none")))["rows"]
+    rows = {row[0]: row[1] for row in shown}
+    assert "continued_pretraining.handover" not in rows
+    assert not any("train on" in meaning or "validation loss;" in meaning for _, _, meaning in shown)
+    assert [key for key in rows if key.startswith("training.")] == ["training.method", "training.max_length"]
+    assert rows["continued_pretraining.lora.r"] == "16"
+    assert rows["continued_pretraining.block_length"] == "64"
+    both = {row[0] for row in describe_settings(**given(with_stages(parameters, "lora")))["rows"]}
+    assert {"continued_pretraining.handover", "data_engineering.passages.tokens"} <= both
+
+
+def test_settings_of_tracks_are_listed_where_they_are_enabled(parameters: dict[str, Any]) -> None:
+    optional = (
+        "retrieval.",
+        "judge.",
+        "latency.",
+        "data_engineering.passages.",
+        "data_engineering.question_generation.",
+    )
+    plain = [row[0] for row in describe_settings(**given(parameters))["rows"]]
+    assert not [key for key in plain if key.startswith(optional)]
+    endpoint = {"base_url": "http://127.0.0.1:1/v1", "model": "writer", "api_key_variable": None}
+    written = {
+        "endpoint": endpoint | {"deadline_s": 9, "retries": 0, "concurrency": 1},
+        "sampling": {"temperature": 0.0, "seed": 1, "max_tokens": 32},
+        **{"answers": ["long"], "pairs_per_passage": 1, "max_passages": None, "min_evidence_words": 3},
+    }
+    tracks = {
+        "params:retrieval": recipes.retrieval(),
+        "params:judge": recipes.judge(item_criteria={"a:1": [{"text": "names the dose", "points": 2}]}),
+        "params:latency": parameters["params:latency"].model_copy(update={"enabled": True}),
+        "params:data_engineering": parameters["params:data_engineering"] | {"question_generation": written},
+    }
+    rows = {row[0]: row[1] for row in describe_settings(**given(parameters | tracks))["rows"]}
+    assert all(any(key.startswith(prefix) for key in rows) for prefix in optional)
+    assert rows["judge.axes"] == "accuracy, relevance"
+    assert (rows["judge.item_criteria"], rows["judge.criteria"]) == ("a:1", "–")
+    assert rows["retrieval.encoder.id"] == "no-encoder"
+    assert rows["data_engineering.question_generation.endpoint.model"] == "writer"
+
+
+def test_servers_are_listed_by_model_and_not_by_address(parameters: dict[str, Any]) -> None:
+    server = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "api_key_variable": None}
+    server |= {"deadline_s": 9, "retries": 0, "concurrency": 1}
+    served = recipes.evaluation(engine="openai", endpoints={"base": server, "tuned": server | {"model": "t"}})
+    rows = {key: value for key, value, _ in flatten_settings({"evaluation": served})}
+    assert (rows["evaluation.endpoints.base.model"], rows["evaluation.endpoints.tuned.model"]) == ("m", "t")
+    assert not any("127.0.0.1" in value for value in rows.values())
 
 
 def test_settings_do_not_say_where_a_local_model_lies() -> None:

@@ -73,15 +73,17 @@ def test_rankings_stand_side_by_side_and_what_was_not_measured_is_named(comparis
     ]
     unknown = [row | {"relevance": "known", "n": 0, "value": math.nan} for row in found]
     table = pd.DataFrame(found + unknown).assign(low=0.1, high=0.9, note="")
-    index = pd.DataFrame([["passages", 318, 18, "holds_test_answer", 300], ["passages", 318, 0, "duplicate", 300]])
-    index.columns = pd.Index(["source", "given", "left_out", "reason", "indexed"])
+    counts = [("passages", 318, 18, "holds_test_answer", 300, 0), ("passages", 318, 0, "duplicate", 300, 0)]
+    counts += [("training_answers", 40, 0, "holds_test_answer", 40, 7)]
+    index = pd.DataFrame(counts, columns=["source", "given", "left_out", "reason", "indexed", "with_answer"])
     section = describe_retrieval(index, table, comparison)
     (row,) = section["found"]
     assert section["rankings"] == ["fused", "dense"]
     assert [cells["value"] for cells in row["values"]] == ["0.500", "0.750"]
     assert section["unfound"] == ["known"]
     assert section["index"] == [
-        {"source": "passages", "left_out": "18 holds test answer", "given": "318", "indexed": "300"}
+        {"source": "passages", "left_out": "18 holds test answer", "given": "318", "indexed": "300", "with_answer": ""},
+        {"source": "training_answers", "left_out": "none", "given": "40", "indexed": "40", "with_answer": "7"},
     ]
 
 

@@ -6,7 +6,7 @@ import json
 
 from med_lora.parameters.rubric import SCALE
 from med_lora.pipelines.people.sheets import CHOICES, EMPTY_ANSWER, Sheet
-from med_lora.report_page.page import hash_script
+from med_lora.report_page.page import render_small_page
 
 
 def write_form(sheet: Sheet) -> bytes:
@@ -17,29 +17,17 @@ def write_form(sheet: Sheet) -> bytes:
     4180 in UTF-8 with a byte order mark, by which Excel knows the encoding; a cell that a spreadsheet could take for a
     formula gets a leading apostrophe, which :func:`read_ratings` takes off.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader(__package__, package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script, style = (environment.get_template(name).render() for name in ("form.js.j2", "form.css.j2"))
-    page = environment.get_template("form.html.j2").render(
-        rater=sheet.rater,
-        items=len(sheet.items),
-        compares=any(len(item.arms) > 1 for item in sheet.items),
-        axes=sheet.axes,
-        described=[score for score in SCALE if any(score in axis.anchors for axis in sheet.axes)],
-        script=Markup(script),
-        style=Markup(style),
-        script_hash=hash_script(script),
-        style_hash=hash_script(style),
-        data=Markup(_to_json(sheet)),
-    )
+    values = {
+        "rater": sheet.rater,
+        "items": len(sheet.items),
+        "compares": any(len(item.arms) > 1 for item in sheet.items),
+        "axes": sheet.axes,
+        "described": [score for score in SCALE if any(score in axis.anchors for axis in sheet.axes)],
+        "data": Markup(_to_json(sheet)),
+    }
+    page, _ = render_small_page(__package__, "form", values)
     return page.encode()
 
 

@@ -39,6 +39,32 @@ def list_errors(errors: pd.DataFrame) -> dict[str, Any]:
     return {"metric": metric, "kinds": kinds}
 
 
+def list_probes(probe_answers: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of :func:`collect_probes` by question, in their order, the answers of all arms beside each other."""
+    shown = []
+    for _, rows in probe_answers.groupby("number", sort=True):
+        of_arms = {row["arm"]: row for row in read_records(rows)}
+        texts = {name: value for arm, row in of_arms.items() for name, value in _name_texts(arm, row).items()}
+        first, *_ = of_arms.values()
+        sources = next((row["sources"] for row in of_arms.values() if row["sources"]), "")
+        told = {"id": first["probe"], "question": first["question"], "sources": sources}
+        shown.append(_show_pair(told | texts, {arm: _describe_answer(row) for arm, row in of_arms.items()}))
+    return shown
+
+
+def _name_texts(arm: str, row: Record) -> dict[str, str]:
+    return {arm: row["answer"], f"{arm}_finish": row["finish_reason"]}
+
+
+def _describe_answer(row: Record) -> str:
+    """What can be said of an answer that has no reference."""
+    said = [f"{row['words']:,} {'word' if row['words'] == 1 else 'words'}"]
+    said += ["refusal"] if row["refusal"] else []
+    if row["passages"]:
+        said.append("cites a passage" if row["cites_passage"] else "cites no passage")
+    return ", ".join([*said, "its prompt was cut"] if row["prompt_truncated"] else said)
+
+
 def _show_pair(row: Record, scores: dict[str, str]) -> dict[str, Any]:
     arms = [arm for arm in ARMS if arm in row]
     answers = []

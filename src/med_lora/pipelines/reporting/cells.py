@@ -24,6 +24,11 @@ def show_values(row: Record, names: Sequence[str]) -> dict[str, str]:
     return cells
 
 
+def show_detectable(row: Record) -> str:
+    """The smallest difference that would be found: "none" where the groups are too few for any."""
+    return "none" if math.isinf(row["detectable"]) else minus(number(row["detectable"], decimals(row)))
+
+
 def show_direction(better: str) -> str:
     """Which direction is the better one."""
     return "" if better == "neither" else f"{better} is better"

@@ -23,6 +23,7 @@ SECTIONS = {
     "benchmarks": "Exams",
     "latency": "Time of an answer",
     "canaries": "Secrets in the training data",
+    "probes": "Fixed questions",
     "examples": "Examples",
     "errors": "Where the tuned model did worst",
     "data": "Data",
@@ -32,7 +33,9 @@ SECTIONS = {
     "checklists": "Reporting checklists",
     "limitations": "Limitations",
 }
-OPTIONAL = frozenset({"study", "retrieval", "judge", "people", "divergence", "benchmarks", "latency", "canaries"})
+OPTIONAL = frozenset(
+    {"study", "retrieval", "judge", "people", "divergence", "benchmarks", "latency", "canaries", "probes"}
+)
 # Figures by section; one that is named nowhere is shown at the end of "figures".
 FIGURES: dict[str, tuple[str, ...]] = {
     "figures": ("perplexity_bars", "score_bars", "score_distributions", "length_against_score"),

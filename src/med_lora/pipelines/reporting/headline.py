@@ -30,25 +30,37 @@ def write_headline(
     experiment: str,
     evaluation: EvaluationParams,
     canaries: CanariesParams,
+    rehearsal_of: str = "",
 ) -> dict[str, Any]:
     """What the run found, as sentences and as the numbers behind them.
 
     A metric counts as changed only if the interval of the paired difference excludes 0 and the Holm-adjusted p-value
     lies below 1 - confidence.
 
+    Args:
+        comparison: base and tuned model, as the evaluation writes it.
+        controls: null controls.
+        experiment: what the run is called.
+        evaluation: the level of confidence, and the answers left out.
+        canaries: whether secrets were inserted.
+        rehearsal_of: the experiment that the run rehearses with a stand-in of its model; empty for none.
+
     Returns:
-        lead: the result in a few plain words, without scores; sentence: the same with them, for a terminal or the top
-        of a report; experiment; confidence; perplexity and rougeL: numbers of their row of ``comparison`` in its own
-        units, and verdict ("improved", "worsened", "unclear", "not compared");
-        best_control: what :func:`find_best_control` finds for ROUGE-L, and verdict ("beaten", "not beaten", "unclear");
-        best_controls: arm and verdict of every tested text metric. A number that does not exist is None.
+        rehearsal: that this is one, in a sentence; "" for a real run. lead: the result in a few plain words, without
+        scores; sentence: the same with them, for a terminal or the top of a report, behind ``rehearsal``; experiment;
+        confidence; perplexity and rougeL: numbers of their row of ``comparison`` in its own units, and verdict
+        ("improved", "worsened", "unclear", "not compared"); best_control: what
+        :func:`find_best_control` finds for ROUGE-L, and verdict ("beaten", "not beaten", "unclear"); best_controls: arm
+        and verdict of every tested text metric. A number that does not exist is None.
     """
     alpha = evaluation.significance_level
     rows = {name: find_metric(comparison, name) for name in HEADLINE_METRICS}
     control = find_best_control(controls, CONTROLLED_METRIC)
     best = judge_best_controls(comparison, controls)
     beatable = _find_beatable(comparison, controls, best)
+    rehearsal = _state_rehearsal(rehearsal_of)
     sentences = [
+        rehearsal,
         _state_metric(rows["perplexity"], alpha, "held-out perplexity"),
         _state_metric(rows["rougeL"], alpha, title("rougeL")),
         _state_control(control),
@@ -59,8 +71,10 @@ def write_headline(
         if canaries.enabled
         else "",
     ]
+    lead = write_lead(comparison, beatable, alpha, zero=[metric for metric in best if metric not in beatable])
     headline: dict[str, Any] = {
-        "lead": write_lead(comparison, beatable, alpha, zero=[metric for metric in best if metric not in beatable]),
+        "rehearsal": rehearsal,
+        "lead": f"Rehearsal of {rehearsal_of}. {lead}" if rehearsal_of else lead,
         "sentence": " ".join(filter(None, sentences)),
         "experiment": experiment,
         "confidence": evaluation.confidence,
@@ -73,6 +87,16 @@ def write_headline(
         stated = {key: plain(value) for key, value in control.items()}
         headline["best_control"] = stated | {"verdict": judge_control(control)}
     return headline
+
+
+def _state_rehearsal(rehearsed: str) -> str:
+    if not rehearsed:
+        return ""
+    return (
+        f"This is a rehearsal of {rehearsed}: a small model (random weights in the shape of a large one), smaller "
+        f"sizes, and other text where its own was not at hand (python -m med_lora rehearse {rehearsed} prints what is "
+        "replaced). It shows that the path works; no number of this run says anything about what is rehearsed."
+    )
 
 
 def find_metric(comparison: pd.DataFrame, name: str) -> dict[str, Any]:

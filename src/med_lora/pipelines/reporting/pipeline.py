@@ -35,7 +35,7 @@ from med_lora.runs.description import describe_run
 
 SCORED = ["scores", "comparison", "params:evaluation"]
 FIGURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
-    "loss_curve_figure": (draw_loss_curve, ["training_history"]),
+    "loss_curve_figure": (draw_loss_curve, ["training_history", "params:training"]),
     "learning_rate_figure": (draw_learning_rate, ["training_history"]),
     "epoch_scores_figure": (draw_epoch_scores, ["training_history"]),
     "perplexity_bars_figure": (draw_perplexity, ["comparison", "params:evaluation"]),
@@ -44,16 +44,26 @@ FIGURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "length_against_score_figure": (draw_length_against_score, SCORED),
     "forgetting_figure": (draw_forgetting, ["forgetting", "params:evaluation"]),
 }
+# Parameters that the headline tells of.
+HEADED_BY = ["experiment", "evaluation", "canaries", "rehearsal_of"]
+# Parameters whose fields the report lists.
+SHOWN_SETTINGS = [
+    *("description", "model", "prompt", "data_engineering", "training", "continued_pretraining"),
+    *("evaluation", "retrieval", "judge", "latency", "hardware"),
+]
 # The tables that the report shows, and that a run has written before it is described.
 TABLES = ["comparison", "controls", "corpus_scores", "subgroups", "forgetting", "as_published"]
 
 
-def create_pipeline(tracks: Tracks = DEFAULT_TRACKS, *, canaries: bool = False) -> Pipeline:
+def create_pipeline(
+    tracks: Tracks = DEFAULT_TRACKS, *, canaries: bool = False, history: str = "training_history"
+) -> Pipeline:
     """The tables of the evaluation, the training history and the parameters to figures, ``headline`` and ``report``.
 
     Args:
         tracks: what the experiment is evaluated in besides scores of text.
         canaries: whether secrets were inserted, so that there is an audit.
+        history: dataset with the losses of the training that left the tuned model.
     """
     figures = [node(draw, inputs=inputs, outputs=name, name=draw.__name__) for name, (draw, inputs) in FIGURES.items()]
     of_tracks, sections = _describe_tracks(tracks)
@@ -80,7 +90,8 @@ def create_pipeline(tracks: Tracks = DEFAULT_TRACKS, *, canaries: bool = False) 
         name="write_report",
     )
     described = _describe(tracks, made_before) + of_tracks + study
-    return Pipeline([*figures, report]) + described + create_export_pipeline(tracks, canaries)
+    whole = Pipeline([*figures, report]) + described + create_export_pipeline(tracks, canaries)
+    return Pipeline(whole, inputs={"training_history": history})
 
 
 def _describe(tracks: Tracks, made_before: list[str]) -> Pipeline:
@@ -92,7 +103,7 @@ def _describe(tracks: Tracks, made_before: list[str]) -> Pipeline:
         [
             node(
                 write_headline,
-                inputs=["comparison", "controls", "params:experiment", "params:evaluation", "params:canaries"],
+                inputs=["comparison", "controls", *(f"params:{name}" for name in HEADED_BY)],
                 outputs="headline",
                 name="write_headline",
             ),
@@ -110,26 +121,16 @@ def _describe(tracks: Tracks, made_before: list[str]) -> Pipeline:
             ),
             node(
                 describe_data,
-                inputs=["row_outcomes", "train", "validation", "test", "params:corpora"],
+                inputs={
+                    **{name: name for name in ("row_outcomes", "train", "validation", "test", "data_summary")},
+                    **{name: f"params:{name}" for name in ("corpora", "training", "continued_pretraining")},
+                },
                 outputs="report_data",
                 name="describe_data",
             ),
             node(
                 describe_settings,
-                inputs={
-                    "description": "params:description",
-                    "model": "params:model",
-                    "prompt": "params:prompt",
-                    # not the whole of data_engineering: Kedro cannot type a parameter and a part of it at once, and
-                    # data engineering takes the parts
-                    "cleaning": "params:data_engineering.cleaning",
-                    "screening": "params:data_engineering.screening",
-                    "deduplication": "params:data_engineering.deduplication",
-                    "split": "params:data_engineering.split",
-                    "training": "params:training",
-                    "evaluation": "params:evaluation",
-                    "hardware": "params:hardware",
-                },
+                inputs={name: f"params:{name}" for name in SHOWN_SETTINGS},
                 outputs="report_settings",
                 name="describe_settings",
             ),
@@ -162,4 +163,6 @@ def _describe_tracks(tracks: Tracks) -> tuple[Pipeline, dict[str, str]]:
         sections |= {"benchmarks": "benchmark_comparison", "benchmark_bars_figure": "benchmark_bars_figure"}
     if tracks.latency:
         sections |= {"latency": "latency", "latency_figure": "latency_figure"}
+    if tracks.probes:
+        sections["probes"] = "probe_answers"
     return Pipeline(nodes), sections

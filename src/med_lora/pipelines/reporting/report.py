@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.pipelines.reporting.answers import list_errors, list_examples
+from med_lora.pipelines.reporting.answers import list_errors, list_examples, list_probes
 from med_lora.pipelines.reporting.contents import list_sections, place_figures
 from med_lora.pipelines.reporting.exams_times_secrets import list_benchmarks, list_canaries, list_latency
 from med_lora.pipelines.reporting.glance import list_answers, say_limits, say_meaning
@@ -52,6 +52,7 @@ def write_report(
     canaries: pd.DataFrame | None = None,
     benchmarks: pd.DataFrame | None = None,
     latency: pd.DataFrame | None = None,
+    probes: pd.DataFrame | None = None,
     **figures: Any,
 ) -> str:
     """The whole report as one HTML document; plotly.js and the figures are inside, everything else is plain HTML.
@@ -79,14 +80,15 @@ def write_report(
         canaries: as :func:`summarise_exposure` returns it.
         benchmarks: as :func:`compare_benchmarks` returns it.
         latency: as :func:`measure_latency` returns it.
+        probes: as :func:`collect_probes` returns it.
         figures: ``plotly`` figures by the names of their datasets (``loss_curve_figure``); without a trace they are
             left out.
     """
     drawn, places = place_figures(figures)
     optional = {"study": study, "retrieval": retrieval, "judge": judge, "people": people, "divergence": divergence}
-    optional |= _list_probes(canaries, benchmarks, latency)
+    optional |= _list_optional(canaries, benchmarks, latency, probes)
     values = {
-        **_list_scores(comparison, controls, corpus_scores, subgroups, forgetting, as_published),
+        **_list_scores(comparison, controls, corpus_scores, subgroups, forgetting, as_published, data["on_pairs"]),
         **_list_result(headline, forgetting, judge, people, canaries),
         **_list_pairs(examples, errors, data, datasheet),
         **{"settings": settings, "run": show_run(run), "checklists": checklists},
@@ -99,14 +101,18 @@ def write_report(
     return render_page(__package__, "templates/report.html.j2", drawn, filters, values)
 
 
-def _list_probes(
-    canaries: pd.DataFrame | None, benchmarks: pd.DataFrame | None, latency: pd.DataFrame | None
+def _list_optional(
+    canaries: pd.DataFrame | None,
+    benchmarks: pd.DataFrame | None,
+    latency: pd.DataFrame | None,
+    probes: pd.DataFrame | None,
 ) -> dict[str, Any]:
-    """Rows of the tables on secrets, exams and speed; None for those that the run has not."""
+    """What is shown of secrets, exams, speed and fixed questions; None for those that the run has not."""
     return {
         "canaries": None if canaries is None else list_canaries(canaries),
         "benchmarks": None if benchmarks is None else list_benchmarks(benchmarks),
         "latency": None if latency is None else list_latency(latency),
+        "probes": None if probes is None else list_probes(probes),
     }
 
 
@@ -120,7 +126,7 @@ def _list_result(
     """What stands at the top."""
     return {
         "headline": headline,
-        "sentence": _keep_together(headline["sentence"]),
+        "sentence": _keep_together(headline["sentence"].removeprefix(headline["rehearsal"]).lstrip()),
         "answers": list_answers(headline, forgetting, judge, people, canaries),
         "meaning": say_meaning(headline),
         "limits": say_limits(people is not None),
@@ -148,12 +154,13 @@ def _list_scores(
     subgroups: pd.DataFrame,
     forgetting: pd.DataFrame,
     as_published: pd.DataFrame,
+    on_pairs: bool,
 ) -> dict[str, Any]:
     """Rows of the tables of every run."""
     arms = set(controls["arm"])
     return {
         "comparison": list_comparison(comparison),
-        "conduct": list_conduct(comparison),
+        "conduct": list_conduct(comparison, on_pairs),
         "whole": list_whole(comparison),
         "groups": int(comparison["groups"].max()),
         "excluded": int(comparison["excluded"].max()),

@@ -9,20 +9,35 @@ from typing import Any
 import pandas as pd
 
 from med_lora.parameters import (
-    CleaningParams,
+    ContinuedPretrainingParams,
     CorpusParams,
-    DeduplicationParams,
+    DataEngineeringParams,
+    EndpointParams,
     EvaluationParams,
     HardwareParams,
+    JudgeParams,
+    LatencyParams,
     ModelParams,
     Parameters,
     PromptParams,
     ReportingParams,
-    ScreeningParams,
-    SplitParams,
+    RetrievalParams,
     TrainingParams,
 )
+from med_lora.pipelines.evaluation.answers.citations import cite_passages
+from med_lora.pipelines.reporting.exports.training_facts import describe_recall
 from med_lora.report_page.wording import shown_place
+
+# What is left of the recipe for pairs where nothing is trained on pairs: the length also bounds what losses are
+# measured on.
+WITHOUT_PAIRS = ("training.method", "training.max_length")
+SECOND_STAGE = "continued_pretraining.handover"
+# What pairs are for where nothing is trained on them.
+UNTRAINED = {
+    "data_engineering.split.train": "pairs of which null controls, overlap and copied runs are computed, and which "
+    "nothing is trained on; null takes all that remain",
+    "data_engineering.split.validation": "pairs set aside; the validation loss is of held-out passages",
+}
 
 
 def choose_examples(
@@ -51,18 +66,11 @@ def choose_examples(
     pairs: pd.DataFrame = test.to_pandas()[["id", "question", "answer"]].rename(columns={"answer": "reference"})
     chosen = sorted(pairs["id"], key=lambda pair: _draw(evaluation.seed, pair))[: reporting.examples]
     examples: pd.DataFrame = pairs.set_index("id", drop=False).loc[chosen].reset_index(drop=True)
-    examples = examples.assign(sources=[_cite(pair, contexts) for pair in chosen])
+    examples = examples.assign(sources=[cite_passages(pair, contexts) for pair in chosen])
     for arm, table in answers.items():
         of_arm = table.set_index("id").loc[chosen]
         examples = examples.assign(**{arm: list(of_arm["answer"]), f"{arm}_finish": list(of_arm["finish_reason"])})
     return examples
-
-
-def _cite(pair: str, contexts: pd.DataFrame | None) -> str:
-    if contexts is None:
-        return ""
-    shown = contexts[contexts["id"] == pair].sort_values("place")
-    return "; ".join(f"[{place}] {citation}" for place, citation in zip(shown["place"], shown["citation"], strict=True))
 
 
 def _draw(seed: int, pair: str) -> str:
@@ -70,7 +78,14 @@ def _draw(seed: int, pair: str) -> str:
 
 
 def describe_data(
-    row_outcomes: pd.DataFrame, train: Sized, validation: Sized, test: Sized, corpora: dict[str, Any]
+    row_outcomes: pd.DataFrame,
+    train: Sized,
+    validation: Sized,
+    test: Sized,
+    corpora: dict[str, Any],
+    data_summary: dict[str, Any],
+    training: TrainingParams,
+    continued_pretraining: ContinuedPretrainingParams,
 ) -> dict[str, Any]:
     """Where the pairs come from, what became of them, and how many each split holds.
 
@@ -80,10 +95,14 @@ def describe_data(
         validation: validation pairs.
         test: test pairs.
         corpora: the parameter ``corpora``, values as :class:`CorpusParams` or as plain mappings.
+        data_summary: as ``summarise_data`` returns it.
+        training: whether anything was trained on pairs.
+        continued_pretraining: whether anything was trained on passages.
 
     Returns:
         corpora: one mapping a corpus: title, licence, read, kept, rejected and screened (lists of (reason, pairs),
-        zeros left out); splits: name to number of pairs.
+        zeros left out); splits: name to number of pairs; on_pairs: whether anything was trained on pairs; passages:
+        how many continued pre-training had, 0 without it; recall: as :func:`describe_recall` returns it.
     """
     described = []
     for name, rows in row_outcomes.query("corpus != 'all'").groupby("corpus", sort=False):
@@ -102,6 +121,9 @@ def describe_data(
     return {
         "corpora": described,
         "splits": {"train": len(train), "validation": len(validation), "test": len(test)},
+        "on_pairs": training.method != "none",
+        "passages": sum(book["passages"] for book in data_summary["passages"]) * continued_pretraining.enabled,
+        "recall": describe_recall(data_summary, training, continued_pretraining),
     }
 
 
@@ -120,40 +142,81 @@ def describe_settings(
     description: str,
     model: ModelParams,
     prompt: PromptParams,
-    cleaning: CleaningParams,
-    screening: ScreeningParams,
-    deduplication: DeduplicationParams,
-    split: SplitParams,
+    data_engineering: dict[str, Any],
     training: TrainingParams,
+    continued_pretraining: ContinuedPretrainingParams,
     evaluation: EvaluationParams,
+    retrieval: RetrievalParams,
+    judge: JudgeParams,
+    latency: LatencyParams,
     hardware: HardwareParams,
 ) -> dict[str, Any]:
     """The settings that shape training and comparison, with their meaning; the data report lists those of the corpora.
 
+    What an experiment may leave out is listed where it takes place, the recipe for pairs where anything is trained on
+    pairs, and how text is cut into passages where anything takes passages.
+
+    Args:
+        description: what the experiment asks.
+        model: the model; like all that follow, a part of the parameters.
+        prompt: the prompt.
+        data_engineering: untyped, since Kedro cannot type a parameter and a part of it at once.
+        training: on pairs.
+        continued_pretraining: on passages.
+        evaluation: the comparison.
+        retrieval: passages for questions.
+        judge: a language model as judge.
+        latency: seconds of an answer.
+        hardware: the machine.
+
     Returns:
         description: what the experiment asks; rows: (key as on the command line, value, meaning).
     """
-    parts: dict[str, Parameters] = {
+    data, first = DataEngineeringParams.model_validate(data_engineering), continued_pretraining
+    searched = retrieval.enabled and "passages" in retrieval.sources
+    has_passages = first.enabled or searched or data.question_generation is not None
+    parts: dict[str, Parameters | None] = {
         "model": model,
         "prompt": prompt,
-        "data_engineering.cleaning": cleaning,
-        "data_engineering.screening": screening,
-        "data_engineering.deduplication": deduplication,
-        "data_engineering.split": split,
+        "data_engineering.cleaning": data.cleaning,
+        "data_engineering.screening": data.screening,
+        "data_engineering.deduplication": data.deduplication,
+        "data_engineering.passages": data.passages if has_passages else None,
+        "data_engineering.question_generation": data.question_generation,
+        "data_engineering.split": data.split,
+        "continued_pretraining": first if first.enabled else None,
         "training": training,
         "evaluation": evaluation,
+        "retrieval": retrieval if retrieval.enabled else None,
+        "judge": judge if judge.enabled else None,
+        "latency": latency if latency.enabled else None,
         "hardware": hardware,
     }
-    return {"description": description, "rows": list(flatten_settings(parts))}
+    rows = list(flatten_settings({name: part for name, part in parts.items() if part is not None}))
+    return {"description": description, "rows": rows if training.method != "none" else _without_pairs(rows)}
+
+
+def _without_pairs(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The rows that say something where nothing is trained on pairs, with what they mean there."""
+    kept = [
+        row
+        for row in rows
+        if row[0] != SECOND_STAGE and (not row[0].startswith("training.") or row[0] in WITHOUT_PAIRS)
+    ]
+    return [(key, value, UNTRAINED.get(key, meaning)) for key, value, meaning in kept]
 
 
 def flatten_settings(parts: Mapping[str, Parameters]) -> Iterator[tuple[str, str, str]]:
-    """(key, value, meaning) of every field of some parameter models, nested ones included."""
+    """(key, value, meaning) of every field of some parameter models, nested ones included; of a server the model."""
     for prefix, part in parts.items():
         for name, field in type(part).model_fields.items():
+            if isinstance(part, EndpointParams) and name != "model":  # an address is its owner's, and shapes nothing
+                continue
             value = getattr(part, name)
             if isinstance(value, Parameters):
                 yield from flatten_settings({f"{prefix}.{name}": value})
+            elif value and isinstance(value, dict) and all(isinstance(part, Parameters) for part in value.values()):
+                yield from flatten_settings({f"{prefix}.{name}.{key}": part for key, part in value.items()})
             else:
                 shown = shown_place(value) if name == "id" else _show(value)  # of a model, which may be a folder
                 yield f"{prefix}.{name}", shown, field.description or ""
@@ -162,8 +225,8 @@ def flatten_settings(parts: Mapping[str, Parameters]) -> Iterator[tuple[str, str
 def _show(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
+    if isinstance(value, list | dict):  # of axes and criteria their names and texts, of a mapping its keys
+        return ", ".join(str(getattr(item, "name", getattr(item, "text", item))) for item in value) or "–"
     if value is None:
         return "null"
     return "–" if value == "" else str(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.pipelines.reporting.cells import Cells, align, show_direction, show_values
+from med_lora.pipelines.reporting.cells import Cells, align, show_detectable, show_direction, show_values
 from med_lora.pipelines.reporting.headline import find_best_control, judge_control
 from med_lora.report_page.records import Record, read_records
 from med_lora.report_page.wording import (
@@ -30,6 +30,7 @@ VALUE_FAMILIES = ("loss", "overlap", "meaning", "choice")
 CONDUCT_FAMILIES = ("conduct", "copying", "flag")
 CORPUS_METRICS = ("bleu_unsmoothed", "sacrebleu", "chrf")
 SUBGROUP_METRICS = ("cross_entropy", "rougeL")
+UNSEEN = "shared with a training pair; nothing was trained on pairs"
 LEAST_GROUPS = 5  # of a part that is not folded: with fewer, a signed-rank test cannot reach 0.05
 
 
@@ -43,7 +44,7 @@ def list_comparison(comparison: pd.DataFrame) -> list[Cells]:
         cells |= {"gain": percent_change(row["ratio"], row["ratio_low"], row["ratio_high"])}
         cells |= {"control": title(row["best_control"]) if row["best_control"] else "–"}
         cells |= {"effect": minus(number(row["rank_biserial"], 2))}
-        cells |= {"detectable": number(row["detectable"], decimals(row))}
+        cells |= {"detectable": show_detectable(row)}
         cells |= {"p": show_p(row["p_value"]), "p_holm": show_p(row["p_holm"])}
     return align(shown, (*names, "effect", "detectable", "p", "p_holm"))
 
@@ -53,11 +54,17 @@ def _with_control(row: Record) -> Record:
     return row | {f"best_control_mean_{end}": row[f"best_control_{end}"] for end in ("low", "high")}
 
 
-def list_conduct(comparison: pd.DataFrame) -> list[Cells]:
-    """Rows of the table on what the answers are like, beside what the same measure finds in the references."""
+def list_conduct(comparison: pd.DataFrame, on_pairs: bool = True) -> list[Cells]:
+    """Rows of the table on what the answers are like, beside what the same measure finds in the references.
+
+    Where nothing was trained on pairs, the rows on copying say that they compare with pairs not trained on.
+    """
     rows = _rows_of(comparison, CONDUCT_FAMILIES)
     names = ("base", "tuned", "gold", "difference")
     shown = [show_values(row, names) | _show_metric(row) for row in rows]
+    for cells, row in zip(shown, rows, strict=True):
+        if row["family"] == "copying" and not on_pairs:
+            cells["note"] = "; ".join(filter(None, [cells["note"], UNSEEN]))
     return align(shown, names)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from med_lora.pipelines.reporting.cells import Cells, align, show_direction, show_values
+from med_lora.pipelines.reporting.cells import Cells, align, show_detectable, show_direction, show_values
 from med_lora.report_page.records import read_records
 from med_lora.report_page.wording import decimals, in_groups, interval, minus, number, show_p, title
 
@@ -24,7 +24,7 @@ def describe_retrieval(
     """How well passages were found, and what they did to the answers.
 
     Args:
-        index_report: source, given, left_out, reason, indexed.
+        index_report: source, given, left_out, reason, indexed, with_answer.
         retrieval_metrics: ranking, metric, relevance, k, n, groups, value, low, high, note.
         retrieval_comparison: columns of the evaluation's comparison of any two arms.
     """
@@ -149,7 +149,9 @@ def _list_found(retrieval_metrics: pd.DataFrame, rankings: list[str]) -> list[di
 def _count_left_out(source: Any, rows: pd.DataFrame) -> Cells:
     reasons = [f"{count:,} {reason}" for count, reason in zip(rows["left_out"], rows["reason"], strict=True) if count]
     counts = {name: f"{rows[name].iloc[0]:,}" for name in ("given", "indexed")}
-    return {"source": str(source), "left_out": ", ".join(reasons).replace("_", " ") or "none", **counts}
+    held = int(rows["with_answer"].iloc[0])
+    shown = {"with_answer": f"{held:,}" if held else "", **counts}
+    return {"source": str(source), "left_out": ", ".join(reasons).replace("_", " ") or "none", **shown}
 
 
 def list_contrasts(comparison: pd.DataFrame) -> list[Cells]:
@@ -171,7 +173,7 @@ def list_contrasts(comparison: pd.DataFrame) -> list[Cells]:
             "published_p": show_p(row["mann_whitney_p"]),
             "p_holm": show_p(row["p_holm"]),
         }
-        shown.append(cells | show_values(row, (*CONTRAST_VALUES, "detectable")))
+        shown.append(cells | show_values(row, CONTRAST_VALUES) | {"detectable": show_detectable(row)})
     return align(shown, (*CONTRAST_VALUES, "detectable", "p_holm"))
 
 

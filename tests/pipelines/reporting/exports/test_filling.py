@@ -18,7 +18,7 @@ from med_lora.pipelines.reporting.exports.filling import (
     write_checklists,
 )
 
-NOT_OF_CHECKLISTS = ("experiment", "controls", "forgetting", "continued_pretraining", "settings")
+NOT_OF_CHECKLISTS = ("experiment", "controls", "forgetting", "settings")
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def source(
     judged = comparison.rename(columns=names).assign(reference="base", arm="tuned")
     study = pd.DataFrame(
         [{"model": HOSTILE, "rank": 8, "bleu": -3.14159}, {"model": "[GPT]", "rank": None, "bleu": None}]
-    )
+    ).assign(source="rehearsal")
     figure = {"study": "kim", "quantity": "bleu", "system": "GPT_2", "arm": "tuned", "published": 40.0, "note": ""}
     figure |= {"printed": "40 %", "published_n": math.nan, "impossible": "above 1", "ours": 1.4412, "ours_low": 1.2}
     figure |= {"ours_high": 1.6, "ours_n": 60, "way": "", "why_they_differ": "another tokeniser"}
@@ -128,6 +128,7 @@ def test_reasons_that_figures_share_are_told_once(source: str) -> None:
     assert [row[-1].strip() for row in cells_of(published)[1:]] == ["", "1"]
     assert "In every figure of ours: another tokeniser." in published
     assert "1: another split." in published
+    assert "& Rehearsal &" in published  # in place of Ours, as the study's table says
     assert [row[4].strip() for row in cells_of(published)[1:]] == ["1.44 [1.20, 1.60]", "1.441 [1.200, 1.600]"]
 
 

@@ -65,9 +65,13 @@ def test_adapter_of_a_merged_first_stage_does_not_claim_the_hubs_model(
     card_inputs: dict[str, Any], hub_model: ModelParams
 ) -> None:
     stage = card_inputs["continued_pretraining"].model_copy(update={"enabled": True})
-    text = write_model_card(**card_inputs | {"model": hub_model, "continued_pretraining": stage})
+    settings = card_inputs["settings"] | {"rows": [("model.id", hub_model.id, "")]}
+    given = {"model": hub_model, "continued_pretraining": stage, "settings": settings}
+    text = write_model_card(**card_inputs | given)
     assert "base_model" not in head_of(text)
-    assert "after continued pre-training" in text
+    assert f"comes from `{hub_model.id}`, commit `{hub_model.revision}`, by continued pre-training" in text
+    assert "local folder" not in text
+    assert find_faults(text) == []
 
 
 def test_full_model_after_a_first_stage_needs_no_folder_and_cites_lora_for_that_stage(

@@ -231,3 +231,16 @@ def test_study_without_figures_gives_an_empty_table_with_its_columns(
     table = compare("lund_heart", raw_studies, parameters, tables)
     assert len(table) == 0
     assert list(table.columns) == COLUMNS
+
+
+def test_tokens_of_plain_text_are_bounded_by_the_steps(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any]
+) -> None:
+    on_pairs = compare_with_published("kim2024_msk", raw_studies, parameters, **tables)
+    (row,) = rows_of(on_pairs, "training_tokens")
+    assert math.isnan(row["ours"])
+    first = {"enabled": True, "block_length": 64, "optimisation": {"effective_batch_size": 4}}
+    alone = parameters | {"training": {"method": "none"}, "continued_pretraining": first}
+    (row,) = rows_of(compare_with_published("kim2024_msk", raw_studies, alone, **tables), "training_tokens")
+    assert row["ours"] == 120 * 4 * 64
+    assert row["note"] == "120 steps of 256 tokens of this run's model at most"

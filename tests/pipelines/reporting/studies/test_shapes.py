@@ -45,6 +45,14 @@ def test_models_of_one_system_leave_the_others_out(tabulate: Any) -> None:
     assert [(row["system"], row["answer_seconds"]) for row in published] == [("DistilGPT2", 7.03)]
 
 
+def test_rows_of_a_rehearsal_are_not_called_ours(
+    raw_studies: dict[str, Any], parameters: dict[str, Any], tables: dict[str, Any], forgetting: pd.DataFrame
+) -> None:
+    rehearsed = parameters | {"rehearsal_of": "medidialogue"}
+    table = tabulate_study("medidialogue", raw_studies, rehearsed, **tables, forgetting=forgetting)
+    assert set(table["source"]) == {"published", "rehearsal"}
+
+
 def test_tracks_put_both_tests_beside_each_metric(tabulate: Any, judge_comparison: pd.DataFrame) -> None:
     published, ours = split(tabulate("medidialogue", judge_comparison=judge_comparison))
     assert [row["metric"] for row in published][:5] == ["bleu", "rouge1", "rouge2", "rougeL", "meteor"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 
+from med_lora.datasets.runs import TUNED
 from med_lora.parameters import (
     CanariesParams,
+    ContinuedPretrainingParams,
     EvaluationParams,
     ModelParams,
     PromptParams,
@@ -23,6 +26,13 @@ from med_lora.pipelines.reporting.exports.card_facts import (
     name_code,
 )
 from med_lora.pipelines.reporting.exports.data_facts import describe_data
+from med_lora.pipelines.reporting.exports.training_facts import (
+    describe_leaks,
+    describe_method,
+    describe_prompt,
+    describe_recipe,
+    describe_tuning,
+)
 from med_lora.pipelines.reporting.judge_verdict import describe_verdict
 from med_lora.report_page.records import Record, read_records
 from med_lora.report_page.wording import in_groups, percent, share, title
@@ -41,6 +51,7 @@ def gather_facts(
     model: ModelParams,
     prompt: PromptParams,
     training: TrainingParams,
+    continued_pretraining: ContinuedPretrainingParams,
     evaluation: EvaluationParams,
     canaries: CanariesParams,
     data: dict[str, Any],
@@ -59,6 +70,7 @@ def gather_facts(
         model: the base model.
         prompt: the template of training and evaluation.
         training: method and recipe.
+        continued_pretraining: the stage before, or instead.
         evaluation: decoding, intervals, engine.
         canaries: whether memorisation was audited.
         data: as ``summarise_data`` of the data report returns it.
@@ -76,7 +88,9 @@ def gather_facts(
         "description": description,
         "run": run["id"],
         **_describe_model(model, prompt, training, evaluation, run),
+        "recipe": describe_recipe(training, continued_pretraining),
         **describe_data(data),
+        "leakage": describe_leaks(data, training, continued_pretraining),
         "screening": screened,
         "memorisation": " ".join(memorisation),
         **_describe_scores(comparison, headline, evaluation),
@@ -98,12 +112,12 @@ def _describe_model(
 ) -> Facts:
     return {
         "base": _name_base(model, run),
-        "tuned_in": _find_run(run, {"adapter", "tuned_model"}),
+        "tuned_in": _find_run(run, {TUNED[training.method]}),
         "answered_in": _find_run(run, {"tuned_answers"}),
         "code": name_code(run["code"]),
-        "method": "low-rank adaptation (LoRA)" if training.method == "lora" else "training all weights",
-        "recipe": _describe_recipe(training),
-        "prompt": _describe_prompt(prompt),
+        "method": describe_method(training),
+        "tuning": describe_tuning(training),
+        "prompt": describe_prompt(prompt, training),
         "engine": ENGINES[evaluation.engine],
         "decoding": _describe_decoding(evaluation),
     }
@@ -154,25 +168,6 @@ def _describe_compute(run: dict[str, Any]) -> str | None:
     return " ".join(sentence for sentence in describe_environment(run) if not sentence.startswith("Packages"))
 
 
-def _describe_recipe(training: TrainingParams) -> str:
-    recipe, lora = training.optimisation, training.lora
-    targets = lora.target_modules if isinstance(lora.target_modules, str) else ", ".join(lora.target_modules)
-    adapter = f"rank {lora.r}, alpha {lora.alpha}, dropout {lora.dropout:g}, on {targets}; " * (
-        training.method == "lora"
-    )
-    return (
-        f"{adapter}{recipe.epochs:g} epochs, AdamW, peak learning rate {recipe.learning_rate:g} ({recipe.schedule}), "
-        f"{recipe.effective_batch_size} rows a step, at most {training.max_length} tokens a pair ({training.overlong} "
-        f"what is longer), loss on the {training.loss_on}, weights of the {recipe.keep} step, seed {recipe.seed}; all "
-        "settings: report, Settings."
-    )
-
-
-def _describe_prompt(prompt: PromptParams) -> str:
-    system = " with a system text" if prompt.system else " without a system text"
-    return f"Prompt template {' '.join(prompt.template.split())!r}{system}, the same in training and evaluation."
-
-
 def _describe_decoding(evaluation: EvaluationParams) -> str:
     decoding = evaluation.decoding
     drawn = (
@@ -213,6 +208,8 @@ def _describe_power(rows: dict[str, Record], evaluation: EvaluationParams) -> st
     row = rows.get("rougeL")
     if row is None or pd.isna(row["detectable"]):
         return None
+    if math.isinf(row["detectable"]):
+        return f"{row['n']:,} test pairs {in_groups(row)} are too few groups to show any difference in ROUGE-L F."
     return (
         f"{row['n']:,} test pairs {in_groups(row)} show a difference in ROUGE-L F of {row['detectable']:.3f} with a "
         f"chance of {percent(evaluation.power)} (before the correction for several tests)."

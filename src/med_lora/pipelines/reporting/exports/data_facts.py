@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from med_lora.pipelines.reporting.exports.card_facts import describe_leakage, describe_splits
+from med_lora.pipelines.reporting.exports.card_facts import describe_splits
 
 
 def describe_data(data: dict[str, Any]) -> dict[str, str | None]:
@@ -17,7 +17,6 @@ def describe_data(data: dict[str, Any]) -> dict[str, str | None]:
         "splits": describe_splits(data),
         "cleaning": _describe_cleaning(data),
         "left_out": _describe_left_out(data),
-        "leakage": describe_leakage(data),
         "generator": _name_generator(data),
     }
 

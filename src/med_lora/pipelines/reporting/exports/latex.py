@@ -12,6 +12,7 @@ from med_lora.pipelines.reporting.exports.study_tables import show_published, sh
 from med_lora.pipelines.reporting.exports.typesetting import DASH, FIT, Table, typeset
 from med_lora.pipelines.reporting.headline import find_best_control, judge_control
 from med_lora.pipelines.reporting.judge_verdict import describe_verdict
+from med_lora.pipelines.reporting.studies.shapes import REHEARSAL
 from med_lora.report_page.records import Record, read_records
 from med_lora.report_page.wording import decimals, in_groups, interval, minus, number, percent, show_p, title
 
@@ -56,6 +57,7 @@ def write_latex(
         judge_summary: what the judge's own checks say of it.
     """
     intervals, doubt = _describe_intervals(evaluation), _doubt(judge_summary)
+    own = "Ours" if study_table is None or (study_table["source"] != REHEARSAL).all() else "Rehearsal"
     contrasts = {
         "retrieval": ("Arms with and without passages", retrieval_comparison, []),
         "judge": ("A language model as judge, ratings from 1 to 5", judge_comparison, doubt),
@@ -73,7 +75,7 @@ def write_latex(
         ),
         *([] if benchmark_comparison is None else [_benchmarks(benchmark_comparison, evaluation)]),
         *([] if study_table is None else [show_study(study_table, doubt)]),
-        *([] if published_comparison is None else [show_published(published_comparison, evaluation, doubt)]),
+        *([] if published_comparison is None else [show_published(published_comparison, evaluation, doubt, own)]),
     ]
     label = "tab:" + "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in experiment)
     head = [HEADER.format(experiment=label.removeprefix("tab:")), FIT]

@@ -19,11 +19,11 @@ from med_lora.parameters import (
 )
 from med_lora.pipelines.reporting.exports.card_facts import (
     describe_environment,
-    describe_leakage,
     describe_limitations,
     describe_privacy,
     describe_splits,
 )
+from med_lora.pipelines.reporting.exports.training_facts import describe_leaks, describe_text, list_texts
 from med_lora.pipelines.reporting.headline import find_best_control, judge_control
 from med_lora.pipelines.training.card import TERMS, relate_to_base, write_head
 from med_lora.report_page.records import Record, read_records
@@ -44,7 +44,9 @@ HUB_METRICS = {
     "bert_score_f1": "bertscore",
     "choice_accuracy": "accuracy",
 }
-SHOWN_SETTINGS = ("model.", "prompt.", "training.", "evaluation.decoding.", "data_engineering.split.")
+SHOWN_SETTINGS = (
+    *("model.", "prompt.", "continued_pretraining.", "training.", "evaluation.decoding.", "data_engineering.split."),
+)
 
 
 def write_model_card(
@@ -104,10 +106,11 @@ def write_model_card(
         "on_hub": on_hub,
         "merged_stage": merged_stage,
         "has_lora": not is_full or continued_pretraining.enabled,
-        "settings": _list_settings(settings, is_full, on_hub),
+        "settings": _list_settings(settings, is_full, model.revision is not None),
         "base_sha256": (run.get("base_model") or {}).get("sha256"),
         **_describe_model(model, prompt, is_full, on_hub),
-        **_describe_data(data),
+        "merged_from": f"`{model.id}`, commit `{model.revision}`" if merged_stage and model.revision else None,
+        **_describe_data(data, training, continued_pretraining),
         **_describe_scores(comparison, controls, forgetting, evaluation),
         "limitations": describe_limitations(comparison, headline, data, evaluation, judge_summary),
         "privacy": describe_privacy(data, canaries, canary_audit),
@@ -134,7 +137,7 @@ def _describe_model(model: ModelParams, prompt: PromptParams, is_full: bool, on_
     return {
         "kind": "model" if is_full else "adapter",
         "method": "all weights tuned" if is_full else "tuned by low-rank adaptation (LoRA)",
-        "base": f"`{model.id}`" if on_hub else "a base model kept in a local folder",
+        "base": f"`{model.id}`" if model.revision is not None else "a base model kept in a local folder",
         "base_argument": f'"{model.id}", revision="{model.revision}"' if on_hub else '"path/of/the/base/model"',
         "quantisation": model.quantisation,
         "template": prompt.template if "\n" not in prompt.template else "of its own, see the settings",
@@ -142,14 +145,15 @@ def _describe_model(model: ModelParams, prompt: PromptParams, is_full: bool, on_
     }
 
 
-def _describe_data(data: dict[str, Any]) -> dict[str, Any]:
+def _describe_data(data: dict[str, Any], training: TrainingParams, first: ContinuedPretrainingParams) -> dict[str, Any]:
     return {
-        "pairs": next(split["pairs"] for split in data["splits"] if split["name"] == "train"),
+        "on_pairs": training.method != "none",
+        "trained_on": describe_text(data, training, first),
         "language": data["settings"]["cleaning"]["language"],
-        "corpora": _list_corpora(data),
+        "corpora": [{key: _cell(value) for key, value in row.items()} for row in list_texts(data, training)],
         "split_sentence": describe_splits(data),
         "generator": data["generator"],
-        "leak_sentence": describe_leakage(data),
+        "leak_sentence": describe_leaks(data, training, first),
     }
 
 
@@ -231,16 +235,6 @@ def _index(row: Record, controls: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _round(value: float) -> float:
     return float(f"{value:.5g}")
-
-
-def _list_corpora(data: dict[str, Any]) -> list[dict[str, str]]:
-    """Corpora that pairs come from, with their licences; passages' corpora count as well, without pairs."""
-    kept = {corpus["name"]: f"{corpus['kept']:,}" for corpus in data["corpora"]}
-    return [
-        {"title": _cell(source["title"]), "licence": _cell(source["licence"]), "kept": kept.get(source["name"], "–")}
-        for source in data["sources"]
-        if source["use"] == "data"
-    ]
 
 
 def _list_settings(settings: dict[str, Any], is_full: bool, on_hub: bool) -> list[tuple[str, str]]:

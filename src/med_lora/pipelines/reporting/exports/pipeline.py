@@ -19,6 +19,7 @@ KNOWN = {
     "model": "params:model",
     "prompt": "params:prompt",
     "training": "params:training",
+    "continued_pretraining": "params:continued_pretraining",
     "evaluation": "params:evaluation",
     "canaries": "params:canaries",
     "data": "data_summary",
@@ -50,7 +51,7 @@ def create_export_pipeline(tracks: Tracks, canaries: bool) -> Pipeline:
     results |= {"subgroups": "subgroups", "as_published": "as_published"}
     latex = experiment | {"evaluation": "params:evaluation"} | TABLES | given | judged | published | study_table
     card = experiment | KNOWN | audit | judged | {"controls": "controls", "forgetting": "forgetting"}
-    card |= {"continued_pretraining": "params:continued_pretraining", "settings": "report_settings"}
+    card |= {"settings": "report_settings"}
     known = KNOWN | audit | judged | rated
     counted = "report_checklists"
     return Pipeline(

@@ -39,16 +39,16 @@ def show_study(study_table: pd.DataFrame, doubt: Sequence[str]) -> Table:
     return Table("study", caption, head, rows, columns=_widths(rows, len(head)), notes=notes)
 
 
-def show_published(published: pd.DataFrame, evaluation: EvaluationParams, doubt: Sequence[str]) -> Table:
-    """A row a figure; what differs is told by numbers, since most rows share most reasons."""
+def show_published(published: pd.DataFrame, evaluation: EvaluationParams, doubt: Sequence[str], own: str) -> Table:
+    """A row a figure, with this run's under ``own``; what differs is told by numbers, since most rows share reasons."""
     records = read_records(published)
     shared = _share_reasons(records)
     rows: list[list[str]] = []
     reasons: dict[str, int] = {}
     for row in records:
         counts = [DASH if pd.isna(row[name]) else f"{int(row[name]):,}" for name in ("published_n", "ours_n")]
-        own = [reason for reason in _list_reasons(row) if reason not in shared]
-        marks = [str(reasons.setdefault(reason, len(reasons) + 1)) for reason in own]
+        apart = [reason for reason in _list_reasons(row) if reason not in shared]
+        marks = [str(reasons.setdefault(reason, len(reasons) + 1)) for reason in apart]
         figures = [f"{row['printed']}{WRONG if row['impossible'] else ''}", counts[0], _show_ours(row), counts[1]]
         rows.append([title(row["quantity"]), str(row["system"]), *figures, ", ".join(marks)])
     caption = (
@@ -58,7 +58,7 @@ def show_published(published: pd.DataFrame, evaluation: EvaluationParams, doubt:
     )
     if shared:
         caption += f" In every figure of ours: {'; '.join(shared)}."
-    head = ["Quantity", "System", "Published", "n", "Ours", "n", "Why"]
+    head = ["Quantity", "System", "Published", "n", own, "n", "Why"]
     told = ["; ".join(f"{number}: {reason.rstrip('.')}" for reason, number in reasons.items()) + "."] * bool(reasons)
     notes = [*told, *(doubt if _is_rated(published["quantity"]) else ())]
     return Table("published", caption, head, rows, columns=_widths(rows, len(head)), notes=notes)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from med_lora.parameters import TrainingParams
 from med_lora.pipelines.reporting.figures.units import scale_of
 from med_lora.report_page.figures import (
     BLUE,
@@ -25,17 +26,20 @@ MOST_POINTS = 2_000  # of a line: more than a screen is wide
 STEP = "optimiser step (number)"
 
 
-def draw_loss_curve(training_history: pd.DataFrame) -> Any:
+def draw_loss_curve(training_history: pd.DataFrame, training: TrainingParams) -> Any:
     """Training loss of every step, and the validation losses with markers, as a ``plotly`` figure.
 
+    Losses are of the tokens that training counts: those of the answers, or all.
     Of a training of more than ``MOST_POINTS`` steps, means of equally many steps in a row are drawn.
 
     Args:
-        training_history: columns step, metric ("train_loss", "validation_loss"; others are left out), value in nats an
-            answer token.
+        training_history: columns step, metric ("train_loss", "validation_loss"; others are left out), value in nats a
+            counted token.
+        training: whether the losses are of pairs, or of passages.
     """
     import plotly.graph_objects as go
 
+    on_pairs = training.method != "none"
     train, validation = (_pick(training_history, name) for name in ("train_loss", "validation_loss"))
     (steps, losses), block = _thin(train)
     each = "one batch" if block == 1 else f"means of {block} batches"
@@ -45,14 +49,21 @@ def draw_loss_curve(training_history: pd.DataFrame) -> Any:
         traces.append(go.Scatter(x=steps, y=losses, name=f"training, {each}", mode="lines", line=line))
     if len(validation):
         x, y = validation["step"].tolist(), validation["value"].tolist()
-        traces.append(go.Scatter(x=x, y=y, name="validation, whole split", **_markers(BLUE, "circle")))
+        traces.append(
+            go.Scatter(
+                x=x,
+                y=y,
+                name=f"validation, {'whole split' if on_pairs else 'held-out passages'}",
+                **_markers(BLUE, "circle"),
+            )
+        )
     counts = f"n = {len(train):,} optimiser steps, {len(validation):,} validations"
-    heading, caption = "Loss during training", _caption_losses(validation)
+    heading, caption = "Loss during training", _caption_losses(validation, "" if on_pairs else " of held-out passages")
     if not traces:
         return empty_figure(heading, counts, caption)
     figure = make_figure(traces, heading, counts, caption)
     figure.update_xaxes(title_text=STEP, tickformat=",")
-    figure.update_yaxes(title_text="loss (nats per answer token)")
+    figure.update_yaxes(title_text="loss (nats per counted token)")
     return figure
 
 
@@ -135,13 +146,13 @@ def _markers(colour: str, symbol: str) -> dict[str, Any]:
     return {"mode": "lines+markers", "line": {"color": colour, "width": 2}, "marker": marker}
 
 
-def _caption_losses(losses: pd.DataFrame) -> str:
+def _caption_losses(losses: pd.DataFrame, of: str) -> str:
     if losses.empty or losses["value"].isna().all():
         return "No validation loss was taken."
     best = losses.nsmallest(1, "value").iloc[0]
     first, last = losses["value"].iloc[0], losses["value"].iloc[-1]
     return (
-        f"Validation loss: {first:.3f} nats per answer token at step {losses['step'].iloc[0]}, {last:.3f} at step "
+        f"Validation loss{of}: {first:.3f} nats per counted token at step {losses['step'].iloc[0]}, {last:.3f} at step "
         f"{losses['step'].iloc[-1]}, lowest {best['value']:.3f} at step {int(best['step'])}."
     )
 

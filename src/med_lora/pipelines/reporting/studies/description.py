@@ -10,8 +10,10 @@ import pandas as pd
 from med_lora.parameters import StudyParams
 from med_lora.pipelines.reporting.cells import Cells
 from med_lora.pipelines.reporting.judge_verdict import describe_verdict
+from med_lora.pipelines.reporting.studies.own_figures import QUESTION_COLUMNS
 from med_lora.pipelines.reporting.studies.published import SEPARATOR, list_setting_clauses
 from med_lora.pipelines.reporting.studies.settings import list_stated_settings
+from med_lora.pipelines.reporting.studies.shapes import REHEARSAL
 from med_lora.report_page.records import read_records
 from med_lora.report_page.wording import capital, decimals, interval, minus, number, percent_change, show_p, title
 
@@ -53,7 +55,8 @@ def describe_study(
     Returns:
         title, citation, system, judge_note (that its ratings show nothing; "" where they do), faults and differences
         (sentences), impossible (figures that cannot be right), settings (label, key, there, here, differs), comparison
-        (rows of text), columns (name, heading, whether they hold numbers) and rows of the study's own table.
+        (rows of text), columns (name, heading, whether they hold numbers) and rows of the study's own table, and
+        is_rehearsal.
     """
     given = StudyParams.model_validate(studies[study])
     system = study_system or ""
@@ -74,8 +77,16 @@ def describe_study(
         ],
         "comparison": _list_comparison(rows, given, parameters),
         "columns": [(name, _heading(name), _is_number(study_table[name])) for name in columns],
-        "rows": [_show_row(row, columns) for row in study_table.to_dict("records")],
+        "rows": _blank_repeated([_show_row(row, columns) for row in study_table.to_dict("records")]),
+        "is_rehearsal": (study_table["source"] == REHEARSAL).any(),
     }
+
+
+def _blank_repeated(rows: list[Cells]) -> list[Cells]:
+    """The rows with ``again`` not empty where the question is that of the row before."""
+    asked = [row.get("question", "") for row in rows]
+    before = ["", *asked[:-1]]
+    return [row | {"again": "yes" * (own == last)} for row, own, last in zip(rows, asked, before, strict=True)]
 
 
 def _doubt_judge(rows: list[dict[str, Any]], judge_summary: dict[str, Any] | None) -> str:
@@ -87,8 +98,10 @@ def _doubt_judge(rows: list[dict[str, Any]], judge_summary: dict[str, Any] | Non
 
 
 def name_quantity(quantity: str) -> str:
-    """What readers call a quantity: ``ROUGE-1 F, largest``, ``Train loss at step 100``."""
+    """What readers call a quantity: ``ROUGE-1 F, largest``, ``Train loss at step 100``, ``Refusal, question 3``."""
     name, _, step = quantity.partition("@")
+    if name in QUESTION_COLUMNS and step:
+        return f"{capital(title(name))}, question {step}"
     for ending, meaning in ENDINGS.items():
         if name.endswith(ending):
             return f"{title(name.removesuffix(ending))}, {meaning}"
@@ -157,7 +170,7 @@ def _places(quantity: str, value: float) -> int:
     name = quantity.partition("@")[0]
     for ending in ENDINGS:
         name = name.removesuffix(ending)
-    if name in COUNTS:
+    if name in COUNTS or (name in QUESTION_COLUMNS and "@" in quantity):
         return 0
     if name.startswith("answer_seconds"):
         return 2

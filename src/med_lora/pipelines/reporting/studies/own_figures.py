@@ -17,9 +17,10 @@ OWN_PADDING = "as published: padding and prompt counted"
 OWN_TEST = "as published: Mann-Whitney U, uncorrected"
 OWN_CORPUS = "of the test set as a whole: sacreBLEU"
 OWN_MAXIMUM = "as published: largest of a question"
+OWN_PROBES = "as published: of the fixed questions"
 # Why a run has no figure beside one of a study.
 REASONS = {
-    "training_tokens": "counted in the data report, by the tokens of this run's model",
+    "training_tokens": "of pairs counted in the data report, by the tokens of this run's model",
     "training_seconds": "stands in the run's record, with the machine",
     "fast_epochs": "read off a figure; scores by epoch need training.epoch_answers above 0",
     "plateau_epoch": "read off a figure; scores by epoch need training.epoch_answers above 0",
@@ -29,6 +30,8 @@ REASONS = {
     "table",
 }
 LOSSES = ("train_loss", "validation_loss")
+# Of the answer to one question, `refusal@3`: the column of the study's table, and of the run's answers to its probes.
+QUESTION_COLUMNS = {"answer_words": "words", "refusal": "refused", "cut": "cut"}
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ class OwnFigure:
 
 
 def is_of_one_question(figure: PublishedParams) -> bool:
-    """Whether a figure says something of the answer to one question, which the study's table alone shows."""
+    """Whether a figure says something of the answer to one question: the probe of this number, where a run has some."""
     name, _, place = figure.quantity.partition("@")
-    return bool(place) and name not in LOSSES
+    return bool(place) and name in QUESTION_COLUMNS
 
 
 def find_own_figures(figure: PublishedParams, tables: RunTables) -> list[OwnFigure]:
@@ -67,6 +70,8 @@ def find_own_figures(figure: PublishedParams, tables: RunTables) -> list[OwnFigu
     name, _, step = figure.quantity.partition("@")
     if name in LOSSES:
         return _loss(name, int(step), tables)
+    if is_of_one_question(figure):
+        return _of_probe(name, int(step), figure.arm, tables)
     if name in _KINDS:
         return _KINDS[name](figure, tables)
     for ending, column in (("_gain", "ratio"), ("_difference", "difference")):
@@ -90,7 +95,15 @@ def explain_absence(figure: PublishedParams, tables: RunTables) -> str:
         return "not measured: latency.enabled is false"
     if figure.arm.endswith("_rag") and tables.retrieval_comparison is None:
         return "not measured: retrieval.enabled is false"
+    if is_of_one_question(figure):
+        return _explain_unasked(name.partition("@")[2], tables)
     return "not measured in this run"
+
+
+def _explain_unasked(number: str, tables: RunTables) -> str:
+    if tables.probes is None:
+        return "not measured: probes is empty; name the study's questions there, in its order"
+    return f"not measured: probes has no question {number}; name the study's questions there, in its order"
 
 
 def _score(figure: PublishedParams, tables: RunTables) -> list[OwnFigure]:
@@ -148,6 +161,23 @@ def _perplexity(figure: PublishedParams, tables: RunTables) -> list[OwnFigure]:
     return own
 
 
+def _of_probe(name: str, number: int, arm: str, tables: RunTables) -> list[OwnFigure]:
+    answer = tables.probe_answer(number, arm)
+    if answer is None:
+        return []
+    note = f"probe {number} of this run, matched by its number"
+    return [OwnFigure(SOUND, float(answer[QUESTION_COLUMNS[name]]), n=1, note=note)]
+
+
+def _refusals(figure: PublishedParams, tables: RunTables) -> list[OwnFigure]:
+    """Of the test questions, and of the fixed questions where the run has some."""
+    own = _score(figure, tables)
+    if tables.probes is not None:
+        refused = tables.probes.loc[tables.probes["arm"] == figure.arm, "refusal"]
+        own += [OwnFigure(OWN_PROBES, float(refused.mean()), n=len(refused))] if len(refused) else []
+    return own
+
+
 def _seconds(figure: PublishedParams, tables: RunTables) -> list[OwnFigure]:
     if tables.latency is None:
         return []
@@ -161,6 +191,15 @@ def _seconds(figure: PublishedParams, tables: RunTables) -> list[OwnFigure]:
         )
         for row in rows
     ]
+
+
+def _tokens(_: PublishedParams, tables: RunTables) -> list[OwnFigure]:
+    """Tokens that continued pre-training passed, where nothing else was trained; the last batch may be smaller."""
+    steps = tables.losses("train_loss").index
+    if not tables.step_tokens or steps.empty:
+        return []
+    note = f"{steps.max():,} steps of {tables.step_tokens:,} tokens of this run's model at most"
+    return [OwnFigure(SOUND, float(steps.max() * tables.step_tokens), note=note)]
 
 
 def _steps(_: PublishedParams, tables: RunTables) -> list[OwnFigure]:
@@ -186,6 +225,8 @@ def _loss(name: str, step: int, tables: RunTables) -> list[OwnFigure]:
 
 _KINDS: dict[str, Callable[[PublishedParams, RunTables], list[OwnFigure]]] = {
     "perplexity": _perplexity,
+    "refusal": _refusals,
     "answer_seconds": _seconds,
     "training_steps": _steps,
+    "training_tokens": _tokens,
 }

@@ -26,6 +26,8 @@ def create_study_pipeline(tracks: Tracks) -> Pipeline:
         "retrieval_comparison": tracks.retrieval is not None,
     }
     optional = {name: name for name, is_measured in measured.items() if is_measured}
+    if tracks.probes:
+        optional["probes"] = "probe_answers"
     further = {"forgetting": "forgetting", "examples": "report_examples"}
     if tracks.benchmarks:
         further["benchmark_comparison"] = "benchmark_comparison"

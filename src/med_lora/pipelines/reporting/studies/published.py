@@ -14,9 +14,8 @@ from med_lora.pipelines.reporting.studies.own_figures import (
     OwnFigure,
     explain_absence,
     find_own_figures,
-    is_of_one_question,
 )
-from med_lora.pipelines.reporting.studies.settings import list_stated_settings
+from med_lora.pipelines.reporting.studies.settings import list_stated_settings, look_up
 from med_lora.pipelines.reporting.studies.tables import RunTables
 
 COLUMNS = [
@@ -40,8 +39,9 @@ def compare_with_published(
     latency: pd.DataFrame | None = None,
     judge_comparison: pd.DataFrame | None = None,
     retrieval_comparison: pd.DataFrame | None = None,
+    probes: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Every figure of a study beside this run's, but those of single questions.
+    """Every figure of a study beside this run's; those of a single question beside the probe of its number.
 
     Args:
         study: name of the study.
@@ -56,6 +56,7 @@ def compare_with_published(
         latency: seconds of an answer.
         judge_comparison: arms on the judge's axes.
         retrieval_comparison: arms with passages.
+        probes: answers to the fixed questions.
 
     Returns:
         One row a figure and way of this run: study, quantity, system, arm, published (in the unit here), printed,
@@ -74,19 +75,28 @@ def compare_with_published(
         latency=latency,
         judge_comparison=judge_comparison,
         retrieval_comparison=retrieval_comparison,
+        probes=probes,
+        step_tokens=_count_step_tokens(parameters),
     )
     systems = {figure.system for figure in given.published}
     apart = {system: list_setting_clauses(given, system, parameters) for system in systems}
     rows = []
     for figure in given.figures_of(study_system or ""):
-        if is_of_one_question(figure):
-            continue
         own = find_own_figures(figure, tables)
         absent = "" if own else explain_absence(figure, tables)
         for ours in own or [OwnFigure("", math.nan, note=absent)]:
             clauses = list_row_clauses(figure, ours, given) + apart[figure.system] if own else []
             rows.append({"study": study} | _describe(figure, ours) | {"why_they_differ": SEPARATOR.join(clauses)})
     return pd.DataFrame(rows, columns=COLUMNS).astype({"published_n": "Int64", "ours_n": "Int64"})
+
+
+def _count_step_tokens(parameters: Mapping[str, Any]) -> int:
+    """Tokens of a step on plain text, whose rows are all full; 0 where the last stage is of pairs."""
+    if look_up(parameters, "training.method") != "none":
+        return 0
+    first = "continued_pretraining"
+    rows = look_up(parameters, f"{first}.optimisation.effective_batch_size")
+    return int(rows * look_up(parameters, f"{first}.block_length"))
 
 
 def list_setting_clauses(study: StudyParams, system: str, parameters: Mapping[str, Any]) -> list[str]:

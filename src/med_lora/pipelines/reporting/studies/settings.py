@@ -11,6 +11,7 @@ from med_lora.parameters import StudyParams
 from med_lora.report_page.wording import shown_place
 
 ALL_WEIGHTS = "all weights are trained"
+NO_PAIRS = "nothing is trained on pairs"
 FIRST_STAGE = "continued_pretraining.enabled"
 LABELS = {
     "model.id": "base model",
@@ -23,6 +24,9 @@ LABELS = {
     "prompt.template": "prompt template",
     "training.loss_on": "tokens in the loss",
     FIRST_STAGE: "continued pre-training first",
+    "continued_pretraining.optimisation.epochs": "epochs",
+    "continued_pretraining.optimisation.learning_rate": "learning rate",
+    "continued_pretraining.optimisation.effective_batch_size": "batch size",
     "training.max_length": "longest sequence",
     "training.lora.r": "LoRA rank",
     "training.lora.alpha": "LoRA alpha",
@@ -66,6 +70,8 @@ class StatedSetting:
     @property
     def clause(self) -> str:
         """The difference in words, without a semicolon, which separates clauses."""
+        if self.here == NO_PAIRS:
+            return "training on pairs there, on plain text alone here"
         if self.here == ALL_WEIGHTS:
             return "LoRA there, all weights here"
         return f"{self.label}: {self.there} there, {self.here} here".replace(";", ",")
@@ -94,6 +100,8 @@ def list_stated_settings(study: StudyParams, system: str, parameters: Mapping[st
             here: Any = _titles(parameters)
             differs = not isinstance(there, list) or {str(title) for title in there} != set(here)
             compared.append(StatedSetting(key, _show(there, ", "), _show(here, ", "), differs))
+        elif key.startswith("training.") and look_up(parameters, "training.method") == "none":
+            compared.append(StatedSetting(key, _show(there, " or "), NO_PAIRS, True))
         elif key.startswith("training.lora.") and look_up(parameters, "training.method") == "full":
             compared.append(StatedSetting(key, _show(there, " or "), ALL_WEIGHTS, True))
         else:

@@ -11,14 +11,14 @@ import pandas as pd
 
 from med_lora.arms import ARMS, BARE_ARMS
 from med_lora.parameters import PublishedParams, StudyParams
-from med_lora.pipelines.reporting.studies.own_figures import PADDING, is_of_one_question
+from med_lora.pipelines.reporting.studies.own_figures import PADDING, QUESTION_COLUMNS, is_of_one_question
 from med_lora.pipelines.reporting.studies.settings import look_up
-from med_lora.pipelines.reporting.studies.tables import NAN, RunTables
+from med_lora.pipelines.reporting.studies.tables import NAN, RunTables, show_facts
 from med_lora.report_page.records import read_records
 from med_lora.report_page.wording import shown_place
 
 Row = dict[str, Any]
-PUBLISHED, OURS = "published", "ours"
+PUBLISHED, OURS, REHEARSAL = "published", "ours", "rehearsal"
 COLUMNS = {
     "side_by_side": ["source", "question", "arm", "words", "refused", "cut", "cites_passage", "passages"],
     "models": [
@@ -38,7 +38,6 @@ COLUMNS = {
     ],
     "ranks": ["source", "rank", "adaptation", "measure", "n", "before", "after", "note"],
 }
-QUESTION_COLUMNS = {"answer_words": "words", "refusal": "refused", "cut": "cut"}
 CITED = re.compile(r"(?:\A|; )\[\d+\] ")  # as `choose_examples` joins citations
 MODEL_METRICS = ("exact_match", "bleu", "rouge1", "token_f1")
 RANK_METRICS = ("cross_entropy", "bleu", "rouge1", "rougeL", "bert_score_f1", "choice_accuracy", "exact_match")
@@ -54,9 +53,9 @@ def tabulate_study(
     training_history: pd.DataFrame,
     forgetting: pd.DataFrame,
     study_system: str = "",
-    **optional: pd.DataFrame,
+    **optional: Any,
 ) -> pd.DataFrame:
-    """The study's main table, published rows first, in this project's units; without the text of any answer.
+    """The study's main table in this project's units, without the text of any answer; published rows first.
 
     Args:
         study: name of the study.
@@ -69,32 +68,42 @@ def tabulate_study(
         forgetting: general English before and after.
         study_system: the system of the study that the run stands beside; empty for all of them.
         optional: further tables of :class:`RunTables` by name: scores, latency, judge_comparison,
-            retrieval_comparison, benchmark_comparison, examples.
+            retrieval_comparison, benchmark_comparison, examples, probes.
 
     Returns:
-        Columns of the shape, as in ``COLUMNS``; ``source`` is published or ours.
+        Columns of the shape, as in ``COLUMNS``; ``source`` is published or ours, in a rehearsal published or
+        rehearsal.
     """
     given = StudyParams.model_validate(studies[study])
     tables = RunTables(comparison, corpus_scores, as_published, training_history, forgetting=forgetting, **optional)
     rows = _SHAPES[given.shape](given, study_system or "", tables, parameters)
-    return pd.DataFrame(rows, columns=COLUMNS[given.shape])
+    table = pd.DataFrame(rows, columns=COLUMNS[given.shape])
+    return table.replace({"source": {OURS: REHEARSAL}}) if look_up(parameters, "rehearsal_of") else table
 
 
 def _side_by_side(study: StudyParams, system: str, tables: RunTables, parameters: Mapping[str, Any]) -> Iterator[Row]:
     """A row a question and arm: how long the answer is, whether it was refused or cut, and what it cites.
 
-    The run's questions are told by their place among the examples of the report, which gives their ids.
+    The run's questions are its probes, each behind the published one of its number, under the probe's name. Where it
+    has none they are test questions, told by their place among the examples of the report, which gives their ids.
     """
     published: dict[tuple[str, str], Row] = {}
     for figure in study.figures_of(system):
         if is_of_one_question(figure):
             name, _, question = figure.quantity.partition("@")
             published.setdefault((question, figure.arm), {})[QUESTION_COLUMNS[name]] = figure.value
-    for (question, arm), row in published.items():
-        yield {"source": PUBLISHED, "question": f"question {question}", "arm": arm, **row}
-    if tables.examples is None:
-        return
-    for place, example in enumerate(read_records(tables.examples), start=1):
+    asked = [] if tables.probes is None else read_records(tables.probes)
+    rows = [(int(question), {"source": PUBLISHED, "arm": arm, **row}) for (question, arm), row in published.items()]
+    rows += [(row["number"], {"source": OURS, "arm": row["arm"], **show_facts(row)}) for row in asked]
+    names = {row["number"]: f"{row['number']}: {row['probe']}" for row in asked}
+    for number, row in sorted(rows, key=lambda numbered: numbered[0]):
+        yield {"question": names.get(number, f"question {number}"), **row}
+    if tables.probes is None and tables.examples is not None:
+        yield from _list_examples(tables.examples, tables)
+
+
+def _list_examples(examples: pd.DataFrame, tables: RunTables) -> Iterator[Row]:
+    for place, example in enumerate(read_records(examples), start=1):
         for arm in (arm for arm in ARMS if arm in example):
             scores = {
                 column: tables.question_scores(metric, arm).get(example["id"], NAN)
@@ -192,11 +201,12 @@ def _ranks(study: StudyParams, system: str, tables: RunTables, parameters: Mappi
     for rank in ranks if isinstance(ranks, list) else [ranks]:
         row: Row = {"source": PUBLISHED, "rank": rank, "adaptation": "instruction tuning", "measure": "train_loss"}
         yield row | {"before": NAN, "after": NAN, "note": "a curve, without figures"}
-    first = look_up(parameters, "continued_pretraining.enabled")
+    first, method = look_up(parameters, "continued_pretraining.enabled"), look_up(parameters, "training.method")
     adaptation = "continued pre-training, then instruction tuning" if first else "instruction tuning"
-    full = look_up(parameters, "training.method") == "full"
-    own: Row = {"source": OURS, "rank": None if full else look_up(parameters, "training.lora.r")}
-    own |= {"adaptation": f"{adaptation} of all weights" if full else adaptation}
+    adaptation = {"full": f"{adaptation} of all weights", "none": "continued pre-training"}.get(method, adaptation)
+    trained = "continued_pretraining" if method == "none" else "training"
+    own: Row = {"source": OURS, "rank": None if method == "full" else look_up(parameters, f"{trained}.lora.r")}
+    own |= {"adaptation": adaptation}
     for row in _measures(tables):
         yield own | row
 

@@ -30,6 +30,8 @@ class RunTables:
         benchmark_comparison: arms on exams.
         forgetting: general English before and after.
         examples: as ``choose_examples`` returns them.
+        probes: answers to the fixed questions, as ``collect_probes`` returns them.
+        step_tokens: tokens of a training step, where all steps but the last of a pass have equally many; else 0.
     """
 
     comparison: pd.DataFrame
@@ -43,6 +45,8 @@ class RunTables:
     benchmark_comparison: pd.DataFrame | None = None
     forgetting: pd.DataFrame | None = None
     examples: pd.DataFrame | None = None
+    probes: pd.DataFrame | None = None
+    step_tokens: int = 0
 
     def contrast(self, metric: str, arm: str = "tuned") -> dict[str, Any] | None:
         """One metric of ``arm`` beside the base model; None where the run has none.
@@ -72,12 +76,25 @@ class RunTables:
         rows = read_records(table[(table["quantity"] == quantity) & (table["variant"] == variant)])
         return rows[0] if rows else None
 
+    def probe_answer(self, number: int, arm: str) -> dict[str, Any] | None:
+        """What is known of the answer to one of the fixed questions; None where the run or the arm was not asked it."""
+        if self.probes is None:
+            return None
+        rows = read_records(self.probes[(self.probes["number"] == number) & (self.probes["arm"] == arm)])
+        return show_facts(rows[0]) if rows else None
+
     def question_scores(self, metric: str, arm: str) -> pd.Series:
         """The scores of single questions by id; empty where none was scored."""
         if self.scores is None:
             return pd.Series(dtype=float)
         rows = self.scores[(self.scores["arm"] == arm) & (self.scores["metric"] == metric)]
         return rows.set_index("id")["score"].dropna()
+
+
+def show_facts(row: dict[str, Any]) -> dict[str, Any]:
+    """The facts of the answer to a fixed question under the names of the studies' tables, without its text."""
+    facts = {"words": float(row["words"]), "refused": row["refusal"], "cut": float(row["finish_reason"] == "length")}
+    return facts | {"cites_passage": row["cites_passage"], "passages": row["passages"]}
 
 
 def _contrast(row: dict[str, Any], reference: str, arm: str, mean: str) -> dict[str, Any]:
