@@ -6,9 +6,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.kedro_server import KedroServer
+    from tests.projects import DefaultRun
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -18,11 +22,14 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiments").glob(
 # Files of whole runs and of started processes, the longest first: begun last, they would leave the other workers idle.
 LONGEST = (
     "tests/test_second_track.py",
-    "tests/test_rerun.py",
+    "tests/test_rerun.py",  # makes the default run, for which others then need not wait
+    "rehearsal/test_rehearse_*.py",
+    "tests/test_fault_corpus.py",
+    "tests/test_notebooks.py",
+    "tests/test_docs_commands.py",
     "tests/test_finished_run.py",
     "tests/test_generated_pairs.py",
     "tests/test_own_corpus.py",
-    "tests/test_fault_corpus.py",
     "tests/test_lineage_site.py",
     "tests/test_session.py",
     "training/test_ranks.py",
@@ -99,6 +106,25 @@ def project(tmp_path: Path) -> Path:
     from tests.projects import copy_project
 
     return copy_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def default_run(tmp_path_factory: pytest.TempPathFactory) -> DefaultRun:
+    """One finished run of the default pipeline for all workers: to read, or to work in a copy (``copy_run``)."""
+    from tests.projects import make_default_run
+
+    folder = tmp_path_factory.getbasetemp()
+    return make_default_run((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "default-run")
+
+
+@pytest.fixture(scope="session")
+def forked_kedro() -> Iterator[KedroServer]:
+    """``tests.projects.kedro`` for many short commands: their imports are made once."""
+    from tests.kedro_server import KedroServer
+
+    server = KedroServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.conftest import ROOT
 
@@ -43,6 +46,7 @@ SMALL = (
 
 
 def copy_project(target: Path) -> Path:
+    target.mkdir(exist_ok=True)
     for part in ("conf", "src", "data/01_raw/embedded", "data/06_models/embedded-base"):
         shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("pyproject.toml", ".telemetry"):
@@ -66,6 +70,41 @@ def kedro(project: Path, *arguments: str, **variables: str) -> subprocess.Comple
     command = [sys.executable, "-m", "kedro", *arguments]
     environment = run_environment(project, **variables)
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+class DefaultRun(NamedTuple):
+    """The default pipeline after one ``kedro run`` of size SMALL in a copied project.
+
+    Attributes:
+        project: the copy; not to be written to, since other tests read it too.
+        result: of the command.
+        id: of the run, the only one in ``runs/``.
+    """
+
+    project: Path
+    result: subprocess.CompletedProcess[str]
+    id: str
+
+
+def make_default_run(folder: Path) -> DefaultRun:
+    """Run the default pipeline in ``folder``, or wait for the process that does, or read what it left."""
+    folder.mkdir(exist_ok=True)
+    project, output = folder / "project", folder / "output.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():
+            copy_project(project)
+            made = kedro(project, "run", f"--params={SMALL}", PYTHONHASHSEED="1", TZ="UTC")
+            output.write_text(json.dumps([made.args, made.returncode, made.stdout, made.stderr]))
+    result = subprocess.CompletedProcess(*json.loads(output.read_text()))
+    assert result.returncode == 0, result.stderr[-3000:]
+    (id,) = (path.name for path in (project / "runs").iterdir())
+    return DefaultRun(project, result, id)
+
+
+def copy_run(run: DefaultRun, target: Path) -> Path:
+    """A project of one's own in which the default pipeline has run; ``target`` must not exist."""
+    return shutil.copytree(run.project, target)
 
 
 def artifacts(project: Path) -> set[Path]:

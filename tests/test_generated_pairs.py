@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.experiments import PARTS, corpus, end_sentence, outcomes, pair, read_split, run_experiment, write_experiment
+from tests.kedro_server import KedroServer
 from tests.llm.server import ChatHandler, ChatServer, answer
 from tests.projects import artifacts, copy_project, network_attempts, newest, run_environment
 
@@ -83,7 +84,7 @@ def generation(base_url: str) -> dict[str, Any]:
 class Ran:
     """A run that was killed in the middle of its requests, and the run after it."""
 
-    def __init__(self, project: Path):
+    def __init__(self, project: Path, start: KedroServer):
         self.project = project
         self.writer = Writer()
         with ChatServer(self.writer) as server:
@@ -99,7 +100,7 @@ class Ran:
             self.left_by_kill = artifacts(project)
             self.asked_before = [passage_of(request) for request in server.requests]
             self.writer.released.set()
-            self.result = run_experiment(project, "written", WRITER_KEY=KEY)
+            self.result = run_experiment(project, "written", start, WRITER_KEY=KEY)
             self.asked_after = [passage_of(request) for request in server.requests[len(self.asked_before) :]]
             self.headers = server.headers
         assert self.result.returncode == 0, self.result.stderr[-3000:]
@@ -119,10 +120,10 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(tmp_path_factory: pytest.TempPathFactory, forked_kedro: KedroServer) -> Ran:
     project = copy_project(tmp_path_factory.mktemp("written"))
     write_documents(project / "raw" / "books")
-    return Ran(project)
+    return Ran(project, forked_kedro)
 
 
 def test_killed_run_publishes_nothing_and_the_next_asks_only_the_rest(ran: Ran) -> None:
@@ -179,7 +180,7 @@ def test_log_holds_no_text_and_only_this_machine_is_asked(ran: Ran) -> None:
     assert network_attempts(ran.project) == ""
 
 
-def test_remote_server_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+def test_remote_server_is_refused_before_anything_is_read(tmp_path: Path, forked_kedro: KedroServer) -> None:
     project = copy_project(tmp_path)
     write_experiment(
         project,
@@ -187,7 +188,7 @@ def test_remote_server_is_refused_before_anything_is_read(tmp_path: Path) -> Non
         {"books": corpus("documents", "nowhere")},
         question_generation=generation("https://writer.example.org/v1"),
     )
-    sentence = end_sentence(run_experiment(project, "remote", WRITER_KEY=KEY))
+    sentence = end_sentence(run_experiment(project, "remote", forked_kedro, WRITER_KEY=KEY))
     assert "base_url is another machine" in sentence
     assert "send_text_to_remote_endpoint" in sentence
     assert "\n" not in sentence

@@ -20,6 +20,7 @@ from tests.experiments import (
     run_experiment,
     write_experiment,
 )
+from tests.kedro_server import KedroServer
 from tests.projects import artifacts, copy_project, network_attempts, newest
 
 Ran = tuple[Path, subprocess.CompletedProcess[str]]
@@ -98,11 +99,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ran(project: Path) -> Ran:
+def ran(project: Path, forked_kedro: KedroServer) -> Ran:
     corpora = write_corpora(project / "raw")
     split = {"mode": "group", "train": None, "validation": 0.1, "test": 6}
     write_experiment(project, "own", corpora, benchmarks=["exams"], split=split)
-    result = run_experiment(project, "own")
+    result = run_experiment(project, "own", forked_kedro)
     assert result.returncode == 0, result.stderr[-3000:]
     return project, result
 
@@ -179,12 +180,12 @@ def test_rendered_pairs_open_in_datasets_in_both_formats(ran: Ran) -> None:
         assert row["messages"] == [chat("user", question), chat("assistant", answer)]
 
 
-def test_random_split_of_repeated_questions_is_measured_and_warned_of(project: Path) -> None:
+def test_random_split_of_repeated_questions_is_measured_and_warned_of(project: Path, forked_kedro: KedroServer) -> None:
     rows = [{"question": pair(n)[0], "answer": pair(other)[1]} for n in range(12) for other in (n, n + 36)]
     (project / "raw/repeated.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     split = {"mode": "random", "train": 12, "validation": 2, "test": 10}
     write_experiment(project, "random", {"repeated": corpus("pairs", "repeated.jsonl")}, split=split)
-    result = run_experiment(project, "random")
+    result = run_experiment(project, "random", forked_kedro)
     assert result.returncode == 0, result.stderr[-3000:]
     seen = set(read_split(project, "random", "train")["question"])
     leaked = sum(question in seen for question in read_split(project, "random", "test")["question"])

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.projects import SMALL, copy_project, kedro, network_attempts, run_environment
+from tests.kedro_server import KedroServer
+from tests.projects import SMALL, DefaultRun, copy_run, network_attempts, run_environment
 
 ELSEWHERE = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "77", "COLUMNS": "60"}
 TRAINED = ("train", "validation", "test", "training_history", "adapter")
@@ -28,29 +29,32 @@ EVALUATED = (
 )
 
 
+# The part of an evaluation that reads splits and adapter, and little else.
+LOSSES = ("--pipelines=evaluation", "--to-nodes=tuned.measure_losses")
+
+
 class Past(NamedTuple):
-    """A project and the ids of three runs: the default pipeline in two parts, then newer data and adapter."""
+    """A project and the ids of three runs: the default pipeline, losses of its adapter, then newer data and adapter."""
 
     project: Path
-    training: str
-    evaluation: str
+    whole: str
+    losses: str
     newer: str
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
-    project = copy_project(tmp_path_factory.mktemp("rerun"))
-    change_experiment(project, corpora=["wikidoc", "medquad"])
-    training = run(project, "--pipelines=data_engineering,training", f"--params={SMALL}")
-    evaluation = run(project, "--pipelines=evaluation,reporting", f"--params={SMALL}")
+def past(default_run: DefaultRun, tmp_path_factory: pytest.TempPathFactory, forked_kedro: KedroServer) -> Past:
+    project = copy_run(default_run, tmp_path_factory.mktemp("rerun") / "project")
+    losses = run(forked_kedro, project, *LOSSES, f"--params={SMALL}")
     change_settings(project)
-    newer = run(project, "--pipelines=data_engineering,training", f"--params={SMALL},data_engineering.split.seed=7")
-    return Past(project, training, evaluation, newer)
+    again = f"--params={SMALL},data_engineering.split.seed=7"
+    newer = run(forked_kedro, project, "--pipelines=data_engineering,training", again)
+    return Past(project, default_run.id, losses, newer)
 
 
-def run(project: Path, *arguments: str) -> str:
+def run(start: KedroServer, project: Path, *arguments: str) -> str:
     """Id of a new run."""
-    result = kedro(project, "run", *arguments, PYTHONHASHSEED="1", TZ="UTC")
+    result = start(project, "run", *arguments, TZ="UTC")
     assert result.returncode == 0, result.stderr[-3000:]
     return max(path.name for path in (project / "runs").iterdir())
 
@@ -108,59 +112,60 @@ def check_bytes(past: Past, run: str, names: tuple[str, ...]) -> None:
             assert (first / file).read_bytes() == (second / file).read_bytes(), (name, file)
 
 
-def test_splits_and_adapter_are_repeated_to_the_byte(past: Past) -> None:
-    before, newer = entries(past, past.training), entries(past, past.newer)
-    assert newer["train"]["sha256"] != before["train"]["sha256"]
-    assert newer["adapter"]["sha256"] != before["adapter"]["sha256"]
-    result = verify(past, past.training)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    sentence = f"All {compared(past, past.training)} artifacts of {past.training} are byte-identical"
-    assert sentence in result.stdout
-    check_bytes(past, past.training, TRAINED)
-
-
 @pytest.fixture(scope="module")
 def altered_rerun(past: Past) -> subprocess.CompletedProcess[str]:
-    """The evaluation is verified while its manifest has another hash of the metrics."""
-    file = past.project / "runs" / past.evaluation / "manifest.json"
+    """The whole run is verified while its manifest has another hash of the metrics."""
+    file = past.project / "runs" / past.whole / "manifest.json"
     recorded = file.read_text()
     altered = json.loads(recorded)
     (metrics,) = (entry for entry in altered["outputs"] if entry["dataset"] == "metrics")
     metrics |= {"sha256": "0" * 64, "files": {"": "0" * 64}}
     file.write_text(json.dumps(altered))
-    result = verify(past, past.evaluation)
+    result = verify(past, past.whole)
     file.write_text(recorded)
     return result
 
 
-def test_evaluation_is_repeated_on_the_adapter_it_had_and_what_differs_is_named(
+def test_a_run_is_repeated_to_the_byte_and_what_differs_is_named(
     past: Past, altered_rerun: subprocess.CompletedProcess[str]
 ) -> None:
-    pinned = yaml.safe_load((past.project / "runs" / past.evaluation / "rerun.yml").read_text())["run"]["load_versions"]
-    assert {f"adapter:{past.training}", f"test:{past.training}"} <= set(pinned.split(","))
+    before, newer = entries(past, past.whole), entries(past, past.newer)
+    assert newer["train"]["sha256"] != before["train"]["sha256"]
+    assert newer["adapter"]["sha256"] != before["adapter"]["sha256"]
     assert altered_rerun.returncode == 1, altered_rerun.stderr[-3000:]
     assert "metrics is the first artifact that differs" in altered_rerun.stdout
-    count = compared(past, past.evaluation)
+    count = compared(past, past.whole)
     assert f"1 of {count} are not known to be byte-identical: metrics." in altered_rerun.stdout
-    check_bytes(past, past.evaluation, EVALUATED)
-    loaded = entries(past, rerun_of(past, past.evaluation), "inputs")
-    assert loaded["adapter"]["sha256"] == entries(past, past.training)["adapter"]["sha256"]
+    check_bytes(past, past.whole, TRAINED + EVALUATED)
+
+
+def test_an_evaluation_is_repeated_on_the_adapter_it_had(past: Past) -> None:
+    pinned = yaml.safe_load((past.project / "runs" / past.losses / "rerun.yml").read_text())["run"]["load_versions"]
+    assert {f"adapter:{past.whole}", f"test:{past.whole}"} <= set(pinned.split(","))
+    result = verify(past, past.losses)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    sentence = f"All {compared(past, past.losses)} artifacts of {past.losses} are byte-identical"
+    assert sentence in result.stdout
+    check_bytes(past, past.losses, ("tuned_losses",))
+    loaded = entries(past, rerun_of(past, past.losses), "inputs")
+    assert loaded["adapter"]["version"] == past.whole
+    assert loaded["adapter"]["sha256"] == entries(past, past.whole)["adapter"]["sha256"]
 
 
 @pytest.mark.usefixtures("altered_rerun")  # of which there are two runs then
-def test_runs_are_compared_as_they_recorded_themselves(past: Past) -> None:
-    id = run(past.project, "--pipelines=comparison", f"--params={SMALL}")
+def test_runs_are_compared_as_they_recorded_themselves(past: Past, forked_kedro: KedroServer) -> None:
+    id = run(forked_kedro, past.project, "--pipelines=comparison", f"--params={SMALL}")
     across = entries(past, id)
     assert all(entry["reads_clock"] for entry in across.values())  # there are more runs by next time
     compared_runs = pd.read_csv(past.project / across["compared_runs"]["path"], dtype=str, keep_default_na=False)
     found = compared_runs.set_index("run").to_dict("index")
-    again = rerun_of(past, past.evaluation)
-    assert list(found) == [past.evaluation, again]
-    assert {row["training_run"] for row in found.values()} == {past.training}
-    assert [row["same_as"] for row in found.values()] == ["", past.evaluation]
+    again = rerun_of(past, past.whole)
+    assert list(found) == [past.whole, again]
+    assert [row["training_run"] for row in found.values()] == ["", ""]  # each trained what it scored
+    assert [row["same_as"] for row in found.values()] == ["", past.whole]
     means = pd.read_csv(past.project / across["run_means"]["path"])
-    (mean,) = means.query("run == @past.evaluation and arm == 'tuned' and metric == 'rougeL'")["mean"]
-    scores = pd.read_parquet(past.project / entries(past, past.evaluation)["scores"]["path"])
+    (mean,) = means.query("run == @past.whole and arm == 'tuned' and metric == 'rougeL'")["mean"]
+    scores = pd.read_parquet(past.project / entries(past, past.whole)["scores"]["path"])
     assert mean == pytest.approx(scores.query("arm == 'tuned' and metric == 'rougeL'")["score"].mean())
 
 

@@ -13,7 +13,8 @@ import yaml
 from openpyxl import load_workbook
 
 from tests.experiments import base_parameters
-from tests.projects import SMALL, copy_project, kedro, network_attempts, newest
+from tests.kedro_server import KedroServer
+from tests.projects import SMALL, copy_project, network_attempts, newest
 
 AXES = [axis["name"] for axis in base_parameters()["people"]["axes"]]
 CHECKS = [
@@ -25,15 +26,19 @@ TRACKS = {
     "retrieval": {"enabled": True, "method": "bm25", "passages": 2, "candidates": 5, "context_tokens": 96},
     "judge": {"enabled": True, "items": 3, "repeats": 1},
     "people": {"raters": ["anna", "ben"], "items": 3},
+    "probes": [
+        {"name": "sprain", "question": "When should a sprained ankle be rested?"},
+        {"name": "gout", "question": "What is gout?"},
+    ],
 }
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, forked_kedro: KedroServer) -> Finished:
     project = copy_project(tmp_path_factory.mktemp("tracks"))
     experiment = yaml.safe_load((project / "conf/experiments/embedded.yml").read_text())
     (project / "conf/experiments/tracks.yml").write_text(yaml.safe_dump(experiment | TRACKS))
-    result = kedro(project, "run", f"--params=experiment=tracks,{SMALL}")
+    result = forked_kedro(project, "run", f"--params=experiment=tracks,{SMALL}")
     assert result.returncode == 0, result.stderr[-3000:]
     return project, result
 
@@ -78,6 +83,18 @@ def test_run_says_what_the_judge_and_the_tracks_are_worth(finished: Finished) ->
     assert list(dict.fromkeys(checks["check"])) == CHECKS
 
 
+def test_every_arm_answers_the_fixed_questions(finished: Finished) -> None:
+    project, _ = finished
+    (saved,) = newest(project, "07_model_output/tracks/probe_answers").rglob("data.parquet")
+    table = pd.read_parquet(saved)
+    assert table["arm"].tolist() == ["base", "tuned", "base_rag", "tuned_rag"] * 2
+    assert table["number"].tolist() == [1] * 4 + [2] * 4
+    assert (table.loc[~table["arm"].str.endswith("_rag"), "passages"] == 0).all()
+    assert not list((project / "data").glob("07_model_output/tracks/*_probe_journal/*"))
+    report = newest(project, "08_reporting/tracks/report.html") / "report.html"
+    assert 'id="section-probes"' in report.read_text(encoding="utf-8")
+
+
 def test_report_has_a_section_for_each_track(finished: Finished) -> None:
     report = newest(finished[0], "08_reporting/tracks/report.html") / "report.html"
     page = report.read_text(encoding="utf-8")
@@ -85,7 +102,7 @@ def test_report_has_a_section_for_each_track(finished: Finished) -> None:
         assert part in page
 
 
-def test_sheets_that_come_back_enter_divergence_and_report(finished: Finished) -> None:
+def test_sheets_that_come_back_enter_divergence_and_report(finished: Finished, forked_kedro: KedroServer) -> None:
     project, _ = finished
     returned = project / "data/01_raw/ratings/tracks"
     returned.mkdir(parents=True)
@@ -95,7 +112,7 @@ def test_sheets_that_come_back_enter_divergence_and_report(finished: Finished) -
         fill(book["Ratings"], book["Preferences"], number)
         book.save(returned / f"{rater}.xlsx")
     pipelines = "--pipelines=ratings,judge,divergence,reporting"
-    result = kedro(project, "run", pipelines, f"--params=experiment=tracks,people.rated=true,{SMALL}")
+    result = forked_kedro(project, "run", pipelines, f"--params=experiment=tracks,people.rated=true,{SMALL}")
     assert result.returncode == 0, result.stderr[-3000:]
     report = json.loads(
         (newest(project, "08_reporting/tracks/ratings_report.json") / "ratings_report.json").read_text()

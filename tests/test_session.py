@@ -14,6 +14,7 @@ from med_lora.pipelines.evaluation.pipeline import Measures
 from med_lora.pipelines.retrieval.pipeline import RetrievalPlan
 from med_lora.pipelines.stages import Stages
 from med_lora.pipelines.tracks import Tracks
+from tests.kedro_server import KedroServer
 from tests.projects import artifacts, kedro, network_attempts, newest, run_environment
 
 
@@ -33,8 +34,10 @@ def test_the_network_guard_notices_an_attempt(project: Path) -> None:
         (["run", "--params=training.lora.rr=4"], "unknown parameter training.lora.rr; did you mean 'r'"),
     ],
 )
-def test_wrong_name_ends_in_one_sentence_and_writes_nothing(project: Path, arguments: list[str], sentence: str) -> None:
-    check_sentence(kedro(project, *arguments), sentence)
+def test_wrong_name_ends_in_one_sentence_and_writes_nothing(
+    project: Path, arguments: list[str], sentence: str, forked_kedro: KedroServer
+) -> None:
+    check_sentence(forked_kedro(project, *arguments), sentence)
     assert artifacts(project) == set()
 
 
@@ -50,12 +53,14 @@ def check_sentence(result: subprocess.CompletedProcess[str], sentence: str) -> N
 
 
 @pytest.mark.parametrize("spelling", ["--pipeline=training", "--pipelines=training"])
-def test_missing_gpu_is_one_sentence_that_names_the_cpu(project: Path, spelling: str) -> None:
+def test_missing_gpu_is_one_sentence_that_names_the_cpu(
+    project: Path, spelling: str, forked_kedro: KedroServer
+) -> None:
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    result = kedro(project, "run", spelling, "--env=a100")
+    result = forked_kedro(project, "run", spelling, "--env=a100")
     assert result.returncode == 1
     assert "A100" in result.stderr.splitlines()[-1]
     assert "--env=cpu" in result.stderr
@@ -109,7 +114,9 @@ def test_every_node_has_resolvable_hints(
             assert "return" in typing.get_type_hints(node.func), f"{name}: {node.name}"
 
 
-def test_pretraining_makes_a_model_that_transformers_loads(project: Path, tmp_path: Path) -> None:
+def test_pretraining_makes_a_model_that_transformers_loads(
+    project: Path, tmp_path: Path, forked_kedro: KedroServer
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     raw = tmp_path / "raw"
@@ -125,14 +132,14 @@ def test_pretraining_makes_a_model_that_transformers_loads(project: Path, tmp_pa
         "  optimisation: {epochs: 1, evaluations: 1}\n"
     )
     arguments = ["run", "--pipelines=pretraining", "--params=experiment=tiny,description=a test"]
-    result = kedro(project, *arguments, MED_LORA_RAW=str(raw))
+    result = forked_kedro(project, *arguments, MED_LORA_RAW=str(raw))
     assert result.returncode == 0, result.stderr[-2000:]
     folder = newest(project, "06_models/tiny/pretrained_model") / "pretrained_model"
     assert AutoModelForCausalLM.from_pretrained(folder).config.hidden_size == 16
     assert AutoTokenizer.from_pretrained(folder).decode([0]) == "<|endoftext|>"
 
 
-def test_pretraining_without_its_corpus_is_one_sentence(project: Path) -> None:
-    result = kedro(project, "run", "--pipelines=pretraining")
+def test_pretraining_without_its_corpus_is_one_sentence(project: Path, forked_kedro: KedroServer) -> None:
+    result = forked_kedro(project, "run", "--pipelines=pretraining")
     assert result.returncode == 1
     assert "data/01_raw/general does not exist" in " ".join(result.stderr.split("Error: ")[-1].split())
