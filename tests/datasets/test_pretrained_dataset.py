@@ -69,7 +69,7 @@ def test_peft_loads_what_was_saved(
     assert (handle.path / "README.md").read_text() == "Ours.\n"
     assert (handle.path / "notes/recipe.yml").read_text() == "steps: 3\n"
     config = json.loads((handle.path / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == str(base_folder)
+    assert config["base_model_name_or_path"] == base_folder.name
     assert config["target_modules"] == ["down_proj", "q_proj", "up_proj", "v_proj"]
 
 

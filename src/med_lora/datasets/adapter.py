@@ -60,8 +60,9 @@ def _find_fault(weights: Path) -> str:
 def _settle(folder: Path) -> None:
     """Take out of the configuration what differs between equal runs and means nothing.
 
-    peft writes sets, whose order changes from process to process; and the path of the base model, which holds the
-    version of a run where that run made the model (``domain_model``): such a model goes by its folder's name.
+    peft writes sets, whose order changes from process to process; and the path of the base model. A model that a run
+    made (``domain_model``) goes by its folder's name, since the path holds the run's version; a folder of this project
+    by its path from here; any other folder by its name too, since where it lies is of no account elsewhere.
     """
     from peft import PeftConfig
 
@@ -73,4 +74,7 @@ def _settle(folder: Path) -> None:
     base = Path(config.get("base_model_name_or_path") or "")
     if (base / MARKER).is_file():
         config["base_model_name_or_path"] = base.name
+    elif base.is_absolute():
+        is_below = base.is_relative_to(Path.cwd())
+        config["base_model_name_or_path"] = base.relative_to(Path.cwd()).as_posix() if is_below else base.name
     file.write_text(json.dumps(config, indent=2, sort_keys=True))
