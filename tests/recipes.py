@@ -135,6 +135,7 @@ def retrieval(**changes: Any) -> RetrievalParams:
     given: dict[str, Any] = {
         "enabled": True,
         "sources": ["training_answers"],
+        "hold_out_answers": True,
         "method": "bm25",
         "store": "exact",
         "encoder": {
